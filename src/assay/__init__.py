@@ -1,0 +1,1 @@
+"""assay: eval infrastructure for AI agents."""

@@ -1,0 +1,1 @@
+"""The vocabulary: plain frozen values and the Protocols that every room meets through."""
