@@ -12,10 +12,11 @@ from assay.core.case import Case
 from assay.core.effects import Effects
 from assay.core.episode import Episode, Failure, Outcome
 from assay.core.plan import Claim, WorkItem
+from assay.core.report import FailureItem
 from assay.core.run import RunInfo, RunManifest
 from assay.core.sandbox import Place, Sandbox
 from assay.core.trace import Trace
-from assay.core.usage import Limits
+from assay.core.usage import Limits, Usage
 from assay.core.verdict import Verdict
 
 
@@ -168,6 +169,29 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     """Judge name -> (passed, score), for the judges of the run's manifest."""
 
 
+class RunTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums and distinct values over a run's settled episodes."""
+
+    usage: Usage
+    """What the agents used."""
+    judge_cost_usd: dict[str, float | None]
+    """Judge name -> money; None when any of its verdicts cost an unknown amount."""
+    judge_scores: dict[str, float | None]
+    """Judge name -> mean of its optional scores; None without any."""
+    retried: int
+    """Tries that were not settled (infrastructure failures that were retried)."""
+    reused: int
+    """Episodes taken from earlier runs."""
+    unequal_worlds: int
+    """Distinct (case, seed, start digest) triples beyond one per (case, seed)."""
+    models: tuple[str, ...]
+    """Models seen in the traces, sorted."""
+    prompts: int
+    """Distinct system prompts seen in the traces."""
+    tools: tuple[str, ...]
+    """Tool names seen in the traces, sorted."""
+
+
 class Store(Protocol):
     """The truth: runs, ledger, episodes, verdicts, traces. Every method is one transaction."""
 
@@ -207,6 +231,17 @@ class Store(Protocol):
         """Return every ledger row of a run with its verdicts, in order."""
         ...
 
+    def totals(self, run_id: str) -> RunTotals:
+        """Return sums over the settled episodes of a run."""
+        ...
+
+    def failures(self, run_id: str, limit: int) -> tuple[list[FailureItem], int]:
+        """Return the first failures in report order (failed, agent_error, unjudged, infra_error) and their number.
+
+        An `agent_error` episode is one item, not one per judge.
+        """
+        ...
+
     def episode(self, episode_id: str) -> Episode:
         """Return one episode with its trace. Raises `NotFoundError`."""
         ...
@@ -215,8 +250,12 @@ class Store(Protocol):
         """Return all verdicts on an episode, of every judge version, oldest first."""
         ...
 
-    def reusable(self, locks: Sequence[str], attempts_of: str) -> dict[str, str]:
-        """Return lock -> newest episode id that did not end as `infra_error`."""
+    def reusable(self, locks: Sequence[str]) -> dict[str, str]:
+        """Return lock -> newest settled episode id that did not end as `infra_error`. Empty locks never match."""
+        ...
+
+    def judged(self, episode_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Return episode id -> digests of the judges that have a verdict (not unjudged) on it."""
         ...
 
     def close(self) -> None:
