@@ -42,12 +42,14 @@ class FileChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Relative to the workspace, with forward slashes."""
     change: str
     """`added`, `changed` or `removed`."""
+    kind: str = "file"
+    """What it is at close, for removed ones at open: `file`, `link`, `fifo`, `socket` or `device`."""
     size: int = 0
     """Bytes at close; 0 for removed files."""
     digest: str = ""
     """BLAKE2b-128 of the content at close."""
     text: str | None = None
-    """Content at close where it is text, cut at the bound; None for binary or removed files."""
+    """Content at close where it is text, cut at the bound (for links: the target); None for binary or removed files."""
     truncated: bool = False
     """Whether `text` was cut."""
 
@@ -61,6 +63,8 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Files with a difference, sorted by path."""
     dropped_files: int = 0
     """Further files beyond the bound, counted and not kept."""
+    problems: tuple[str, ...] = ()
+    """What the episode left behind that could not be compared, and why (such as a database replaced by garbage)."""
 
     def table(self, name: str) -> TableDiff:
         """Return the difference of one table (`name` or `database.name`); an empty one if nothing changed."""
