@@ -1,0 +1,1 @@
+"""Engines: map a job over many items, on the processes of one machine."""
