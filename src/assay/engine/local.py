@@ -29,7 +29,8 @@ class LocalEngine:
         self._capacity = slots + min(slots, 128)
         self._wanted = workers
         self._workers: dict[int, _Handle] = {}
-        self._control: socket.socket
+        self._handles: list[_Handle] = []
+        self._nursery: nursery.Nursery
         self._results: list[Result] = []
         self._arrived: asyncio.Event
         self._births: list[_Handle] = []
@@ -42,13 +43,14 @@ class LocalEngine:
 
     def start(self) -> None:
         """Start the nursery. Raises `ConfigError` when a fork is not safe and the job cannot be pickled."""
-        self._control, self.note = nursery.start(self._job, self._slots)
+        self._nursery = nursery.Nursery(self._job, self._slots)
+        self.note = self._nursery.hazard
 
     async def attach(self) -> None:
         """Bring up the workers on the running loop."""
         self._arrived = asyncio.Event()
-        self._control.setblocking(False)
-        asyncio.get_running_loop().add_reader(self._control, self._on_control)
+        self._nursery.control.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._nursery.control, self._on_control)
         for _ in range(self._wanted):
             await self._bear(alone=False)
 
@@ -109,12 +111,13 @@ class LocalEngine:
 
     async def close(self) -> None:
         """End all workers and the nursery."""
-        for worker in self._workers.values():
+        for worker in self._handles:
             worker.wire.close()
+            worker.tail.abort()
         self._workers.clear()
-        asyncio.get_running_loop().remove_reader(self._control)
-        self._control.close()
-        await asyncio.sleep(0)
+        self._handles.clear()
+        asyncio.get_running_loop().remove_reader(self._nursery.control)
+        await asyncio.to_thread(self._nursery.close)
 
     @property
     def _shared(self) -> list[_Handle]:
@@ -122,22 +125,23 @@ class LocalEngine:
 
     async def _bear(self, *, alone: bool) -> _Handle:
         loop = asyncio.get_running_loop()
-        ours, theirs = socket.socketpair()
-        log_ours, log_theirs = socket.socketpair()
         handle = _Handle(number=self._next, alone=alone)
+        handle.wire = Wire(lambda message: self._on_message(handle, message), lambda: self._on_end(handle))
+        data, workers_data = socket.socketpair()
+        log, workers_log = socket.socketpair()
+        with workers_data, workers_log:
+            try:
+                self._nursery.request(workers_data, workers_log)
+            except AssayError:
+                data.close()
+                log.close()
+                raise
         self._next += 1
         self._workers[handle.number] = handle
+        self._handles.append(handle)
         self._births.append(handle)
-        try:
-            socket.send_fds(self._control, [b"w"], [theirs.fileno(), log_theirs.fileno()])
-        except OSError as error:
-            raise AssayError(f"the process that starts workers is gone: {error}") from error
-        finally:
-            theirs.close()
-            log_theirs.close()
-        handle.wire = Wire(lambda message: self._on_message(handle, message), lambda: self._on_end(handle))
-        await loop.create_connection(lambda: handle.wire, sock=ours)
-        await loop.create_connection(lambda: _Tail(handle), sock=log_ours)
+        await loop.create_connection(lambda: handle.wire, sock=data)
+        handle.tail, _ = await loop.create_connection(lambda: _Tail(handle), sock=log)
         return handle
 
     def _on_message(self, handle: _Handle, message: Any) -> None:
@@ -188,13 +192,13 @@ class LocalEngine:
 
     def _on_control(self) -> None:
         try:
-            data = self._control.recv(65536)
+            data = self._nursery.control.recv(65536)
         except BlockingIOError:
             return
         except OSError:
             data = b""
         if not data:
-            asyncio.get_running_loop().remove_reader(self._control)
+            asyncio.get_running_loop().remove_reader(self._nursery.control)
             return
         self._control_buffer += data
         while len(self._control_buffer) >= nursery.DIED.size:
@@ -226,6 +230,7 @@ class _Handle:
         self.pid = 0
         self.status: int | None = None
         self.wire: Wire
+        self.tail: asyncio.Transport
 
 
 class _Tail(asyncio.Protocol):

@@ -19,8 +19,9 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 
-from assay.core.errors import ConfigError
+from assay.core.errors import AssayError, ConfigError
 from assay.engine.job import Job
 from assay.engine.worker import serve
 
@@ -29,6 +30,7 @@ DIED = struct.Struct(">iii")
 
 _PR_SET_PDEATHSIG = 1
 _SIZE = struct.Struct(">Q")
+_GRACE_S = 5.0
 
 
 def fork_hazard() -> str:
@@ -41,26 +43,53 @@ def fork_hazard() -> str:
     return ""
 
 
-def start(job: Job, slots: int) -> tuple[socket.socket, str]:
-    """Start a nursery; return its control socket and the reason for a fresh interpreter (empty when it was forked).
+class Nursery:
+    """The coordinator's side: asks for workers over `control`, on which births and deaths come back."""
 
-    Raises `ConfigError` when a fork is not safe and the job cannot be pickled.
-    """
-    ours, theirs = socket.socketpair()
-    hazard = fork_hazard()
-    if hazard:
-        _spawn(theirs, job, slots, ours, hazard)
-        theirs.close()
-        return ours, hazard
-    sys.stdout.flush()
-    sys.stderr.flush()
-    parent = os.getpid()
-    if os.fork() == 0:
-        ours.close()
-        die_with_parent(parent)
-        _Nursery(theirs, job, slots).run()
-    theirs.close()
-    return ours, ""
+    def __init__(self, job: Job, slots: int) -> None:
+        """Start the process. Raises `ConfigError` when a fork is not safe and the job cannot be pickled."""
+        self.hazard = fork_hazard()
+        pickled = _pickle(job, slots, self.hazard) if self.hazard else b""
+        self.control, theirs = socket.socketpair()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+        with theirs:
+            if self.hazard:
+                self._spawn(theirs, pickled)
+            else:
+                self._fork(theirs, job, slots)
+
+    def request(self, data: socket.socket, log: socket.socket) -> None:
+        """Ask for a worker that serves `data` and prints to `log`. Raises `AssayError` when the nursery is gone."""
+        try:
+            socket.send_fds(self.control, [b"w"], [data.fileno(), log.fileno()])
+        except OSError as error:
+            raise AssayError(f"the process that starts workers is gone: {error}") from error
+
+    def close(self) -> None:
+        """Let it go and wait until it and all workers are gone."""
+        self.control.close()
+        if self._process is not None:
+            self._process.wait()
+        else:
+            os.waitpid(self._pid, 0)
+
+    def _fork(self, theirs: socket.socket, job: Job, slots: int) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        self._pid = os.fork()
+        if self._pid == 0:
+            self.control.close()
+            die_with_parent(parent)
+            _Nursery(theirs, job, slots).run()
+
+    def _spawn(self, theirs: socket.socket, pickled: bytes) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "assay.engine.nursery", str(theirs.fileno())], pass_fds=[theirs.fileno()]
+        )
+        path = pickle.dumps(sys.path)
+        self.control.sendall(_SIZE.pack(len(path)) + path + _SIZE.pack(len(pickled)) + pickled)
 
 
 def die_with_parent(parent: int) -> None:
@@ -71,19 +100,14 @@ def die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
-def _spawn(theirs: socket.socket, job: Job, slots: int, ours: socket.socket, hazard: str) -> None:
+def _pickle(job: Job, slots: int, hazard: str) -> bytes:
     try:
-        pickled = pickle.dumps((job, slots))
+        return pickle.dumps((job, slots))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ConfigError(
             f"workers cannot be forked because {hazard}, and the eval cannot be sent to a fresh process: {error}. "
             "Move agent and judges to an importable module, or call run() where no other thread runs."
         ) from error
-    path = pickle.dumps(sys.path)
-    subprocess.Popen(
-        [sys.executable, "-m", "assay.engine.nursery", str(theirs.fileno())], pass_fds=[theirs.fileno()], close_fds=True
-    )
-    ours.sendall(_SIZE.pack(len(path)) + path + _SIZE.pack(len(pickled)) + pickled)
 
 
 class _Nursery:
@@ -110,7 +134,18 @@ class _Nursery:
                 if self._control in readable:
                     self._serve_request()
         except (EOFError, OSError):
+            self._let_workers_end()
             os._exit(0)
+
+    def _let_workers_end(self) -> None:
+        """Workers saw the coordinator go, too: give them a moment to clean up; the kernel ends the rest with us."""
+        deadline = time.monotonic() + _GRACE_S
+        while time.monotonic() < deadline:
+            try:
+                if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                    time.sleep(0.002)
+            except ChildProcessError:
+                return
 
     def _serve_request(self) -> None:
         request, fds, _, _ = socket.recv_fds(self._control, 1, 2)
@@ -131,6 +166,8 @@ class _Nursery:
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.close(output)
+        # Notebooks and test runners put their own objects here; a worker prints to its own descriptors.
+        sys.stdout, sys.stderr = (os.fdopen(fd, "w", 1, errors="replace", closefd=False) for fd in (1, 2))
         serve(socket.socket(fileno=data), self._job, self._slots)
 
     def _reap(self) -> None:
