@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import policy, replies, tracing
 from .intents import Intent, read_intent, read_topics
-from .parse import Request, read_request
+from .parse import MAX_MESSAGE, Request, read_request
 from .policy import RefusedError
 from .tools import Toolbox
 
@@ -43,6 +43,7 @@ class Conversation:
 
     def answer(self, message: str) -> str:
         """Act on a message and return the answer."""
+        message = message[:MAX_MESSAGE]
         said = read_request(message, self._today)
         intent = read_intent(message)
         topics = read_topics(message)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import date
 
 MAX_MESSAGE = 4000
+"""Characters of a message that are read; the patterns are quadratic at worst."""
 
 _GUEST = r"(?:guests?|people|persons?|adults?|pax)"
 _CHILD = r"(?:child(?:ren)?|kids?|teenagers?)"
@@ -69,7 +70,6 @@ class Request:
 
 def read_request(text: str, today: date) -> Request:
     """Return everything that `text` says about a stay."""
-    text = text[:MAX_MESSAGE]
     email = _first(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", text)
     words = re.sub(r"\S+@\S+", " ", text)
     stay = read_stay(words, today)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .world import World
 
 _MAX_OFFERS = 5
+_DAY = re.compile(r"20\d\d-\d\d-\d\d")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class Arguments:
         value = self._values.get(name)
         if not isinstance(value, str):
             raise RefusedError("invalid_argument", f"{name} has to be a string.")
-        return value
+        return value.encode("utf-8", "replace").decode()  # JSON can hold half a character; the database cannot
 
     def optional_text(self, name: str) -> str | None:
         """Return a string, or None where it is missing."""
@@ -61,10 +63,13 @@ class Arguments:
 
     def day(self, name: str) -> date:
         """Return a required date."""
+        text = self.text(name)
+        if not _DAY.fullmatch(text):
+            raise RefusedError("invalid_argument", f"{name} has to be a date such as 2026-01-31.")
         try:
-            return date.fromisoformat(self.text(name))
+            return date.fromisoformat(text)
         except ValueError:
-            raise RefusedError("invalid_argument", f"{name} has to be a date such as 2026-01-31.") from None
+            raise RefusedError("invalid_argument", f"{name} is not in the calendar.") from None
 
     def optional_day(self, name: str) -> date | None:
         """Return a date, or None where it is missing."""
