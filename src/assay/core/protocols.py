@@ -115,6 +115,7 @@ class SandboxNeeds(msgspec.Struct, frozen=True, kw_only=True):
     """Entries for `sys.path`."""
 
 
+@runtime_checkable
 class Harness(Protocol):
     """How the real agent is invoked for one case."""
 

@@ -289,5 +289,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Cases judged in A only."""
     only_b: int
     """Cases judged in B only."""
+    judges_differ: tuple[str, ...] = ()
+    """Judges that only one run has, or that have another digest: a difference may be theirs and not the agent's."""
     warnings: tuple[str, ...] = ()
     """Different datasets, judges or isolation; infrastructure losses."""

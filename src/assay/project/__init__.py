@@ -1,0 +1,1 @@
+"""The composition root: a folder with `assay.toml`, `evals/`, datasets and judges becomes evals that run."""

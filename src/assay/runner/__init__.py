@@ -1,0 +1,1 @@
+"""The runner: decide what is owed, run it, commit it."""
