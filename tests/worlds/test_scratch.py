@@ -52,6 +52,16 @@ def test_a_pickled_scratch_does_not_own_the_directory(tmp_path: Path):
     scratch.close()
 
 
+def test_a_forked_worker_does_not_remove_what_its_parent_owns(tmp_path: Path):
+    scratch = Scratch(tmp_path)
+    if (child := os.fork()) == 0:
+        scratch.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert scratch.path.exists()
+    scratch.close()
+
+
 def test_a_foreign_directory_of_the_same_name_is_left_alone(tmp_path: Path):
     foreign = tmp_path / "assay-world-mine"
     foreign.mkdir()

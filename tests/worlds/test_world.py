@@ -14,6 +14,7 @@ import pytest
 from assay.core.case import Case
 from assay.core.effects import NO_EFFECTS
 from assay.core.errors import ConfigError, WorldError
+from assay.worlds.scratch import Scratch
 from assay.worlds.spec import DEFAULT_CLOCK, DatabaseSpec, WorldSpec
 from assay.worlds.world import TemplateWorld
 
@@ -36,10 +37,12 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def world(root: Path) -> Iterator[TemplateWorld]:
-    world = TemplateWorld(SPEC, root, root / "scratch")
+    scratch = Scratch(root / "scratch")
+    world = TemplateWorld(SPEC, root, scratch)
     yield world
     world.close()
-    assert list((root / "scratch").iterdir()) == [] if (root / "scratch").exists() else True
+    assert [path.name for path in scratch.path.iterdir()] == [".lock"]
+    scratch.close()
 
 
 def case(**world: Any) -> Case:
@@ -76,7 +79,7 @@ def test_equal_seeds_open_equal_worlds(world: TemplateWorld, root: Path):
     three = world.open("e3", case(), 1)
     assert one.digest == two.digest == three.digest
     assert two.effects() == three.effects() == NO_EFFECTS
-    other = TemplateWorld(SPEC, root, root / "other")
+    other = TemplateWorld(SPEC, root)
     assert (other.digest, other.open("e1", case(), 1).digest) == (world.digest, one.digest)
     other.close()
 
@@ -149,7 +152,7 @@ def test_a_world_that_does_not_equal_its_template_is_refused(world: TemplateWorl
 
 
 def test_a_world_without_configuration_has_directories_and_file_effects(tmp_path: Path):
-    world = TemplateWorld(WorldSpec(), tmp_path, tmp_path / "scratch")
+    world = TemplateWorld(WorldSpec(), tmp_path)
     live = world.open("e1", case(), 1)
     for directory in (live.place.work, live.place.home, live.place.tmp):
         assert list(Path(directory).iterdir()) == []
@@ -162,7 +165,7 @@ def test_a_world_without_configuration_has_directories_and_file_effects(tmp_path
 def test_host_variables_are_withheld_unless_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("API_KEY", "k")
     monkeypatch.setenv("OTHER", "o")
-    world = TemplateWorld(WorldSpec(env=("API_KEY",)), tmp_path, tmp_path / "scratch")
+    world = TemplateWorld(WorldSpec(env=("API_KEY",)), tmp_path)
     env = world.open("e1", case(), 1).place.env
     assert env["API_KEY"] == "k"
     assert "OTHER" not in env
@@ -178,13 +181,16 @@ def test_the_same_episode_is_never_opened_twice(world: TemplateWorld):
         world.open("e1", case(), 1)
 
 
-def test_a_prepared_world_serves_other_processes(world: TemplateWorld):
+def test_a_prepared_world_serves_other_processes(root: Path):
+    world = TemplateWorld(SPEC, root)
     world.prepare()
     copy: TemplateWorld = pickle.loads(pickle.dumps(world))
     live = copy.open("e1", case(), 1)
     assert live.digest == world.open("e2", case(), 1).digest
     copy.close()
     assert Path(live.place.work).exists()
+    world.close()
+    assert not Path(live.place.work).exists()
 
 
 def test_closing_removes_episodes_that_were_left(world: TemplateWorld):
@@ -209,9 +215,11 @@ def test_mistakes_in_the_spec_are_found_at_once(root: Path, spec: WorldSpec, mes
 
 def test_seeds_that_fail_are_found_by_prepare_and_leave_nothing(root: Path):
     (root / "hotel.sql").write_text("nonsense")
-    world = TemplateWorld(SPEC, root, root / "scratch")
+    scratch = Scratch(root / "scratch")
+    world = TemplateWorld(SPEC, root, scratch)
     with pytest.raises(ConfigError, match=r"hotel\.sql"):
         world.prepare()
     with pytest.raises(WorldError, match=r"hotel\.sql"):
         world.open("e1", case(), 1)
-    assert list((root / "scratch").iterdir()) == []
+    assert [path.name for path in scratch.path.iterdir()] == [".lock"]
+    scratch.close()

@@ -68,6 +68,8 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     """Present unless the outcome is `finished`."""
     logs: str = ""
     """Tail of stdout and stderr, bounded."""
+    effects: Effects | None = None
+    """What a recorded episode changed; None where the world tells."""
 
 
 class LiveWorld(Protocol):

@@ -166,7 +166,7 @@ class EpisodeSession:
                 live = job.world.open(attempt.episode_id, attempt.case, attempt.seed)
             played = await job.harness.play(attempt, live, self._sandbox)
             if live is None:
-                return played, NO_EFFECTS, ""
+                return played, played.effects or NO_EFFECTS, ""
             return played, live.effects(), live.digest
         except WorldError as error:
             return _lost(attempt, "world", error), NO_EFFECTS, ""

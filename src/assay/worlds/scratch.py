@@ -27,6 +27,7 @@ class Scratch:
         home.mkdir(parents=True, exist_ok=True)
         _sweep(home)
         self.path = home
+        self._maker = os.getpid()
         self._lock = -1
         while self._lock < 0:
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home))
@@ -34,11 +35,11 @@ class Scratch:
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the path only: the copy in another process does not own the directory."""
-        return {"path": self.path, "_lock": -1}
+        return {"path": self.path, "_maker": 0, "_lock": -1}
 
     def close(self) -> None:
-        """Remove the directory, if this object made it."""
-        if self._lock < 0:
+        """Remove the directory, in the process that made it."""
+        if self._lock < 0 or self._maker != os.getpid():
             return
         try:
             remove_tree(self.path)

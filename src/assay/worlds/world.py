@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from pathlib import Path
 
 from assay.core.case import Case
@@ -14,7 +15,7 @@ from assay.worlds.copying import read_digest
 from assay.worlds.databases import build_template, file_names, seed_files
 from assay.worlds.files import Tree, copy_tree, read_tree, tree_digest
 from assay.worlds.live import LocalWorld, Templates
-from assay.worlds.scratch import Scratch
+from assay.worlds.scratch import Scratch, remove_tree
 from assay.worlds.spec import CaseWorld, WorldSpec, utc
 
 _KEY = "world"
@@ -23,14 +24,14 @@ _KEY = "world"
 class TemplateWorld:
     """Makes fresh worlds from a spec. Templates are built once, by `prepare` or else by the first `open`."""
 
-    def __init__(self, spec: WorldSpec, root: Path, scratch: Path | None = None) -> None:
+    def __init__(self, spec: WorldSpec, root: Path, scratch: Scratch | None = None) -> None:
         """Read and digest the seeds.
 
-        `root` is where relative paths start; `scratch` holds the episodes (by default memory, where there is enough).
-        Raises `ConfigError` with every mistake in the spec.
+        `root` is where relative paths start. Episodes live below `scratch`, which stays its owner's; without one the
+        world makes its own. Raises `ConfigError` with every mistake in the spec.
         """
         self._spec = spec
-        self._parent = scratch
+        self._shared = scratch
         self._paths = file_names(spec.databases, f"{_KEY}.databases")
         self._source = root / spec.files
         self._tree = _read_source(self._source) if spec.files else {}
@@ -44,8 +45,9 @@ class TemplateWorld:
         contents = {name: [read_digest(str(file))[1] for file in files] for name, files in self._seeds.items()}
         self.digest = digest([spec, tree_digest(self._tree), contents])
         """Content address of the spec and its seed files; values of host variables are not part of it."""
-        self._scratch: Scratch | None = None
+        self._own: Scratch | None = None
         self._templates: Templates | None = None
+        self._maker = 0
 
     def prepare(self) -> None:
         """Build the templates, once for all workers that are forked later.
@@ -56,10 +58,16 @@ class TemplateWorld:
         if missing:
             message = "this variable is not set on this machine"
             raise ConfigError([Problem(message=message, key=f"{_KEY}.env.{name}") for name in missing])
-        self._scratch = Scratch(self._parent)
+        if self._shared is None:
+            self._own = Scratch()
+        scratch = self._shared or self._own
+        assert scratch is not None
+        self._maker = os.getpid()
+        folder = Path(tempfile.mkdtemp(prefix="w", dir=scratch.path))
         try:
-            self._templates = self._build(self._scratch.path)
+            self._templates = self._build(folder)
         except (ConfigError, OSError):
+            remove_tree(folder)
             self.close()
             raise
 
@@ -88,11 +96,16 @@ class TemplateWorld:
         return live
 
     def close(self) -> None:
-        """Remove templates and every episode that is left. Raises `WorldError` when something stays."""
-        self._templates = None
-        if self._scratch is not None:
-            scratch, self._scratch = self._scratch, None
-            scratch.close()
+        """Remove templates and every episode that is left, in the process that built them.
+
+        Raises `WorldError` when something stays.
+        """
+        templates, self._templates = self._templates, None
+        own, self._own = self._own, None
+        if own is not None:
+            own.close()
+        elif templates is not None and self._maker == os.getpid():
+            remove_tree(templates.folder)
 
     def _build(self, folder: Path) -> Templates:
         if self._tree:
