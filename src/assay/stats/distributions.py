@@ -87,7 +87,11 @@ def binomial_cdf(successes: float, trials: float, probability: float) -> float:
 
 def t_tail(t: float, df: float) -> float:
     """Return P(T >= t) for Student's t with df > 0 degrees of freedom."""
-    half = beta_cdf(df / (df + t * t), df / 2.0, 0.5) / 2.0
+    square = t * t
+    if square < df:  # the smaller share keeps its digits
+        half = (1.0 - beta_cdf(square / (df + square), 0.5, df / 2.0)) / 2.0
+    else:
+        half = beta_cdf(df / (df + square), df / 2.0, 0.5) / 2.0
     return half if t >= 0 else 1.0 - half
 
 

@@ -61,10 +61,8 @@ def minimum_rate(
         msg = f"minimum={minimum} must lie between 0 and 1, for instance 0.9"
         raise ValueError(msg)
     rate = _rate(cases, clusters, confidence)
-    worst, best = (
-        _rate([case.filled(passed=passed) for case in cases], clusters, confidence) for passed in (False, True)
-    )
     missing = sum(case.missing for case in cases)
+    worst, best = _rate_extremes(cases, clusters, confidence) if missing else (rate, rate)
     details = {
         "rate": rate.value,
         "low": rate.interval.low,
@@ -125,18 +123,6 @@ def no_regression(
     if result is None:
         reason = "no case was judged in both runs"
         return GateDecision(outcome="INCONCLUSIVE", reason=reason, cases_needed=None, details=details)
-    worst = _pairs(
-        [case.filled(passed=True) for case in baseline],
-        [case.filled(passed=False) for case in candidate],
-        clusters,
-        confidence,
-    )
-    best = _pairs(
-        [case.filled(passed=False) for case in baseline],
-        [case.filled(passed=True) for case in candidate],
-        clusters,
-        confidence,
-    )
     details |= {
         "baseline": result.baseline,
         "candidate": result.candidate,
@@ -152,7 +138,8 @@ def no_regression(
         "clusters": result.n_clusters,
     }
     outcome = regression_outcome(result, margin, confidence)
-    if outcome != "INCONCLUSIVE" and any(regression_outcome(e, margin, confidence) != outcome for e in (worst, best)):
+    extremes = _pair_extremes(baseline, candidate, clusters, confidence) if missing else ()
+    if outcome != "INCONCLUSIVE" and any(regression_outcome(e, margin, confidence) != outcome for e in extremes):
         return _overturned(outcome, _pair_words(result), missing, details)
     reason, needed = _pair_reason(outcome, result, margin, confidence)
     return GateDecision(outcome=outcome, reason=reason, cases_needed=needed, details=details)
@@ -187,6 +174,11 @@ def _rate(cases: Sequence[Tally], clusters: Labels | None, confidence: float) ->
     )
 
 
+def _rate_extremes(cases: Sequence[Tally], clusters: Labels | None, confidence: float) -> tuple[Rate, Rate]:
+    worst, best = ([case.filled(passed=passed) for case in cases] for passed in (False, True))
+    return _rate(worst, clusters, confidence), _rate(best, clusters, confidence)
+
+
 def _pairs(
     baseline: Sequence[Tally], candidate: Sequence[Tally], clusters: Labels | None, confidence: float
 ) -> PairedResult | None:
@@ -196,6 +188,14 @@ def _pairs(
         return None
     old, new = [baseline[i].mean for i in kept], [candidate[i].mean for i in kept]
     return compare_for_regression(old, new, clusters=labels, confidence=confidence)
+
+
+def _pair_extremes(
+    baseline: Sequence[Tally], candidate: Sequence[Tally], clusters: Labels | None, confidence: float
+) -> tuple[PairedResult | None, PairedResult | None]:
+    low_old, high_old = ([case.filled(passed=passed) for case in baseline] for passed in (False, True))
+    low_new, high_new = ([case.filled(passed=passed) for case in candidate] for passed in (False, True))
+    return _pairs(high_old, low_new, clusters, confidence), _pairs(low_old, high_new, clusters, confidence)
 
 
 def _rate_outcome(rate: Rate, minimum: float) -> Outcome:
@@ -214,12 +214,14 @@ def _rate_reason(outcome: Outcome, rate: Rate, minimum: float, confidence: float
     if outcome == "FAIL":
         return f"{words}; {sure} at most {high}, below the minimum of {wanted}", None
     if rate.value is None:
-        return words, cases_for_rate(1.0, minimum, confidence=confidence)
+        needed = cases_for_rate(1.0, minimum, confidence=confidence)
+        return f"{words}; it takes at least {needed} cases, even if all pass" if needed else words, needed
     if not rate.can_decide:
         return f"{words}; only {rate.n_clusters} independent clusters, and {REFUSE_BELOW} are needed to decide", None
     if minimum == 1.0 == rate.value:
         return f"{words}; a sample can't prove 100%, {sure} it is at least {low}: ask for a minimum below 1", None
-    reason = f"{words}; {sure} at least {low}, and {sure} at most {high}: the minimum of {wanted} lies between"
+    sides = f"one-sided {_percent(confidence)} bounds {low} and {high}"
+    reason = f"{words}; {sides}, and the minimum of {wanted} lies between"
     total = cases_for_rate(rate.value, minimum, confidence=confidence)
     more = None if total is None else math.ceil(total * rate.n_cases / rate.n_effective) - rate.n_cases
     return _with_need(reason, more)

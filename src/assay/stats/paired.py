@@ -141,14 +141,15 @@ def _change_test(
 ) -> tuple[float | None, str]:
     if len(sums) < REFUSE_BELOW:
         return None, "none"
-    se = standard_error(changes, clusters)
-    if sum(value != 0 for value in sums) <= SIGN_FLIP_LIMIT or not se:
+    changed = sum(value != 0 for value in sums)
+    if changed <= SIGN_FLIP_LIMIT:
         return sign_flip(sums, alternative=alternative), "sign-flip"
-    t = math.fsum(changes) / len(changes) / se
-    df = len(sums) - 1
+    mean, se = math.fsum(changes) / len(changes), standard_error(changes, clusters)
+    t = mean / se if se else math.copysign(math.inf, mean)
+    df, least = len(sums) - 1, 0.5**changed  # no sign pattern is rarer than this, whatever t says
     if alternative == "two-sided":
-        return min(1.0, 2.0 * t_tail(abs(t), df)), "paired-t"
-    return t_tail(-t if alternative == "worse" else t, df), "paired-t"
+        return min(1.0, 2.0 * max(least, t_tail(abs(t), df))), "paired-t"
+    return max(least, t_tail(-t if alternative == "worse" else t, df)), "paired-t"
 
 
 def _t_interval(changes: Sequence[float], clusters: Labels | None, level: float) -> Interval:
