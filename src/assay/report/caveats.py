@@ -53,12 +53,12 @@ def _missing(report: Report, counts: Counts) -> Iterator[str]:
     if coverage.infra_error:
         yield (
             f"{coverage.infra_error:,} of {plural(settled, 'episode')} ({percent(coverage.infra_error / settled)}) were lost to "
-            "infrastructure and are in no rate."
+            "infrastructure: not in any rate."
         )
     for judge in report.judges:
         if judge.unjudged:
             share = judge.unjudged / (judge.judged + judge.unjudged)
-            yield f"Judge {judge.name} left {plural(judge.unjudged, 'episode')} ({percent(share)}) unjudged; they are in no rate."
+            yield f"Judge {judge.name} left {plural(judge.unjudged, 'episode')} ({percent(share)}) unjudged: not in its rate."
     missing = coverage.infra_error + counts.overall.unjudged
     if missing and report.overall.value is not None:
         low, high = counts.overall.bounds()

@@ -235,13 +235,13 @@ def _warnings(comparison: Comparison, runs: tuple[RunInfo, RunInfo], counts: tup
     if a.limits != b.limits:
         yield "The limits per episode differ."
     if a.fingerprint and a.fingerprint == b.fingerprint and a.harness_digest == b.harness_digest:
-        yield "Both runs are of the same agent, as far as its fingerprint tells: any difference is chance."
+        yield "Both runs are of the same agent as far as its fingerprint tells: a difference is chance, or lies outside it."
 
 
 def _losses(counts: tuple[Counts, Counts]) -> Iterator[str]:
     infra = [side.outcomes["infra_error"] for side in counts]
     unjudged = [side.overall.unjudged for side in counts]
     if any(infra):
-        yield f"Lost to infrastructure and in no rate: {plural(infra[0], 'episode')} in A, {infra[1]:,} in B."
+        yield f"Lost to infrastructure, not in any rate: {plural(infra[0], 'episode')} in A, {infra[1]:,} in B."
     if any(unjudged):
-        yield f"Unjudged and in no rate: {plural(unjudged[0], 'episode')} in A, {unjudged[1]:,} in B."
+        yield f"Unjudged, not in any rate: {plural(unjudged[0], 'episode')} in A, {unjudged[1]:,} in B."

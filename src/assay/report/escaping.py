@@ -27,7 +27,8 @@ _UNSAFE = re.compile(
     "\ud800-\udfff\ufffe\uffff]"  # lone surrogates and noncharacters: no encoding holds them
 )
 _BREAKS = str.maketrans({"\u2028": "\n", "\u2029": "\n", "\x85": "\n"})
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+\-.!|~$:^=]")
+_MARKDOWN = re.compile(r"[\\`*_\[\]|~$]|^[#+\-=]")
+_NUMBERED = re.compile(r"^(\d{1,9})([.)])")
 _AUTOLINK = re.compile(r"(@|#|://|www\.|GH-)", re.IGNORECASE)
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _BARRIER = "\u200b"
@@ -82,12 +83,9 @@ def markdown(text: str, limit: int = 200) -> str:
 
     A zero-width space behind `@`, `#` and `://` keeps code forges from notifying people and linking issues.
     """
-    safe = _MARKDOWN.sub(lambda match: "\\" + match.group(), _split_links(line(text, limit)))
-    return safe.translate(_HTML)
-
-
-def _split_links(text: str) -> str:
-    return _AUTOLINK.sub(lambda match: match.group() + _BARRIER, text)
+    split = _AUTOLINK.sub(lambda match: match.group() + _BARRIER, line(text, limit))
+    safe = _MARKDOWN.sub(lambda match: "\\" + match.group(), split)
+    return _NUMBERED.sub(r"\1\\\2", safe).translate(_HTML)
 
 
 def code(text: str, limit: int = 200) -> str:

@@ -141,7 +141,7 @@ def _minimums(report: Report, counts: Counts, rules: GateRules) -> Iterator[_Fin
 
 def _minimum(label: str, series: Series, minimum: float, counts: Counts, rules: GateRules) -> _Finding:
     found = gates.minimum_rate(_tallies(series), minimum, clusters=counts.clusters, confidence=rules.confidence)
-    return _finding(f"minimum {percent(minimum)} {label}", found, len(counts.cases))
+    return _finding(f"minimum {100 * minimum:.4g}% {label}", found, len(counts.cases))
 
 
 def _regression(

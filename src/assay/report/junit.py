@@ -11,7 +11,7 @@ from assay.core.protocols import Scored
 from assay.core.report import Report
 from assay.report import words
 from assay.report.escaping import line, xml
-from assay.report.text import show_command
+from assay.report.failures import show_command
 
 _ELEMENTS = {"failed": "failure", "agent_error": "failure", "infra_error": "error", "unjudged": "skipped"}
 _REASON = 2_000
@@ -68,7 +68,7 @@ def _gate(report: Report, name: str) -> Iterator[str]:
 def _case(row: Scored, judge: str, reasons: Reasons, suite: str, *, several: bool) -> tuple[str, str]:
     kind = _kind(row, judge)
     element = _ELEMENTS.get(kind, "skipped" if kind == "pending" else "")
-    reason = reasons.get((row.episode_id, judge)) or reasons.get((row.episode_id, "")) or words.KINDS.get(kind, kind)
+    reason = reasons.get((row.episode_id, judge)) or reasons.get((row.episode_id, "")) or words.kind(kind)
     body = f"{reason}\n{show_command(row.episode_id)}" if row.episode_id else "not run yet"
     name = line(row.case_id) + (f" #{row.attempt + 1}" if several else "")
     return element, _testcase(name, f"{suite}.{line(judge)}", element, (kind, body))

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from assay.core.report import Comparison, FailureItem, Flip, Report
 from assay.report import words
 from assay.report.escaping import code, markdown
-from assay.report.text import overall_sentence, paired_notes, show_command
+from assay.report.failures import show_command
+from assay.report.text import overall_sentence, paired_notes
 
 LIMIT = 60_000
 """Characters of a comment at most; forges refuse longer ones."""
@@ -83,8 +84,8 @@ def _judges(report: Report) -> Iterator[str]:
         [
             (
                 code(judge.name),
-                "\u2013" if judge.rate.value is None else words.percent(judge.rate.value),
-                words.interval(judge.rate.low, judge.rate.high),
+                words.share(judge.rate.value),
+                words.limits(judge.rate),
                 f"{judge.passed:,}",
                 f"{judge.failed:,}",
                 f"{judge.unjudged:,}",
@@ -114,8 +115,8 @@ def _slices(report: Report) -> Iterator[str]:
     rows = [
         (
             code(part.tag),
-            "\u2013" if part.rate.value is None else words.percent(part.rate.value),
-            words.interval(part.rate.low, part.rate.high),
+            words.share(part.rate.value),
+            words.limits(part.rate),
             f"{part.rate.cases:,}",
         )
         for part in report.slices[:_SLICES]
@@ -176,8 +177,8 @@ def _comparison(comparison: Comparison) -> Iterator[str]:
     rows = [
         (
             code(pair.name),
-            "\u2013" if pair.rate_a is None else words.percent(pair.rate_a),
-            "\u2013" if pair.rate_b is None else words.percent(pair.rate_b),
+            words.share(pair.rate_a),
+            words.share(pair.rate_b),
             words.difference(pair),
             f"{pair.lost} / {pair.gained}",
             words.p_value(pair.p_value),
@@ -187,6 +188,7 @@ def _comparison(comparison: Comparison) -> Iterator[str]:
     ]
     head = ("Judge", "A", "B", "Difference", "Worse / better", "p", f"p (Holm, {len(rows)})")
     yield from _table(head, rows)
+    yield from _list([f"{pair.name}: {pair.note}" for pair in comparison.judges if pair.note])
     yield from _flips("got worse", comparison.lost)
     yield from _flips("got better", comparison.gained)
 

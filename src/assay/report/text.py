@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from assay.core.report import Comparison, Decision, FailureItem, Flip, PairedRate, Rate, Report
 from assay.report import escaping, words
+from assay.report.failures import by_episode, show_command
 from assay.report.layout import BLANK, Line, Segment, fit, plain, styled, table
 
 if TYPE_CHECKING:
@@ -39,11 +39,6 @@ def render_comparison_text(comparison: Comparison, *, width: int = WIDTH) -> str
 def render_comparison_rich(comparison: Comparison, *, width: int = WIDTH) -> Text:
     """Return the same as styled text for `rich.print`."""
     return styled(_comparison(comparison, width))
-
-
-def show_command(episode_id: str) -> str:
-    """Return the command that opens an episode."""
-    return f"assay show {shlex.quote(escaping.line(episode_id, 80))}"
 
 
 def _both(report: Report, comparison: Comparison | None, width: int) -> Iterator[Line]:
@@ -98,8 +93,8 @@ def _judges(report: Report) -> Iterator[Line]:
     rows = [
         [
             (fit(judge.name, 40), ""),
-            (_share(judge.rate), "bold"),
-            (words.interval(judge.rate.low, judge.rate.high), ""),
+            (words.share(judge.rate.value), "bold"),
+            (words.limits(judge.rate), ""),
             (f"{judge.passed:,}", ""),
             (f"{judge.failed:,}", "red" if judge.failed else ""),
             (f"{judge.unjudged:,}", "yellow" if judge.unjudged else ""),
@@ -139,8 +134,8 @@ def _slices(report: Report) -> Iterator[Line]:
     rows = [
         [
             (fit(part.tag, 40), ""),
-            (_share(part.rate), ""),
-            (words.interval(part.rate.low, part.rate.high), "dim"),
+            (words.share(part.rate.value), ""),
+            (words.limits(part.rate), "dim"),
             (f"{part.rate.cases:,}", "dim"),
         ]
         for part in report.slices[:_SLICES]
@@ -154,21 +149,23 @@ def _failures(report: Report, width: int) -> Iterator[Line]:
         return
     yield BLANK
     yield [(f"failures ({report.failures_total:,})", "bold")]
-    for item in report.failures[:_FAILURES]:
-        yield from _failure(item, width)
-    left = report.failures_total - min(_FAILURES, len(report.failures))
+    groups = by_episode(report.failures)[:_FAILURES]
+    for group in groups:
+        yield from _failure(group, width)
+    left = report.failures_total - sum(map(len, groups))
     yield from _more(left, f"in the HTML report: assay report {report.manifest.run_id} --html FILE")
 
 
-def _failure(item: FailureItem, width: int) -> Iterator[Line]:
-    attempt = f" #{item.attempt + 1}" if item.attempt else ""
-    label = f"{words.KINDS.get(item.kind, item.kind)} "
-    where = fit(item.case_id, 40) + attempt + (f"  {fit(item.judge, 40)}" if item.judge else "")
-    yield [("  ", ""), (label, _KINDS.get(item.kind, "")), (where, "bold")]
-    if item.reason:
-        yield [("    ", ""), (fit(item.reason, width - 4), "")]
-    link = f"  {fit(item.link, width)}" if item.link else ""
-    yield [("    ", ""), (show_command(item.episode_id) + link, "dim")]
+def _failure(items: Sequence[FailureItem], width: int) -> Iterator[Line]:
+    first = items[0]
+    attempt = f" #{first.attempt + 1}" if first.attempt else ""
+    kind = (f"{words.kind(first.kind)} ", _KINDS.get(first.kind, ""))
+    yield [("  ", ""), kind, (fit(first.case_id, 60) + attempt, "bold")]
+    for item in items:
+        judge = f"{fit(item.judge, 40)}: " if item.judge else ""
+        yield [("    ", ""), (judge, ""), (fit(item.reason or words.kind(item.kind), width - 4 - len(judge)), "")]
+    link = f"  {fit(first.link, width)}" if first.link else ""
+    yield [("    ", ""), (show_command(first.episode_id) + link, "dim")]
 
 
 def _comparison(comparison: Comparison, width: int) -> Iterator[Line]:
@@ -179,7 +176,7 @@ def _comparison(comparison: Comparison, width: int) -> Iterator[Line]:
     yield [("overall   ", "dim"), (overall_sentence(comparison.overall), "bold")]
     for note in paired_notes(comparison.overall):
         yield from _wrapped(note, width - 10, "dim", " " * 10)
-    yield from _pairs(comparison.judges)
+    yield from _pairs(comparison.judges, width)
     yield from _flips("worse in B", comparison.lost, width)
     yield from _flips("better in B", comparison.gained, width)
     yield from _notes("warnings", comparison.warnings, width)
@@ -206,15 +203,15 @@ def paired_notes(pair: PairedRate) -> list[str]:
     return lines
 
 
-def _pairs(pairs: Sequence[PairedRate]) -> Iterator[Line]:
+def _pairs(pairs: Sequence[PairedRate], width: int) -> Iterator[Line]:
     if not pairs:
         return
     yield BLANK
     rows = [
         [
             (fit(pair.name, 40), ""),
-            ("\u2013" if pair.rate_a is None else words.percent(pair.rate_a), ""),
-            ("\u2013" if pair.rate_b is None else words.percent(pair.rate_b), ""),
+            (words.share(pair.rate_a), ""),
+            (words.share(pair.rate_b), ""),
             (words.difference(pair), "bold"),
             (f"{pair.lost}/{pair.gained}", ""),
             (words.p_value(pair.p_value), "dim"),
@@ -223,6 +220,9 @@ def _pairs(pairs: Sequence[PairedRate]) -> Iterator[Line]:
         for pair in pairs
     ]
     yield from table(("judge", "A", "B", "difference", "worse/better", "p", f"p (Holm, {len(pairs)})"), rows)
+    for pair in pairs:
+        if pair.note:
+            yield [("  ", ""), (fit(f"{pair.name}: {pair.note}", width - 2), "dim")]
 
 
 def _flips(title: str, flips: Sequence[Flip], width: int) -> Iterator[Line]:
@@ -251,10 +251,6 @@ def _notes(title: str, notes: Sequence[str], width: int) -> Iterator[Line]:
 def _more(left: int, what: str) -> Iterator[Line]:
     if left > 0:
         yield [(f"  \u2026 and {left:,} more {what}", "dim")]
-
-
-def _share(rate: Rate) -> str:
-    return "\u2013" if rate.value is None else words.percent(rate.value)
 
 
 def _wrapped(text: str, width: int, style: str, first: str = "") -> Iterable[Line]:

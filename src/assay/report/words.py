@@ -14,24 +14,41 @@ KINDS = {"failed": "failed", "agent_error": "agent error", "unjudged": "unjudged
 """Kinds of failures as they are shown."""
 
 
-def percent(share: float) -> str:
+def percent(value: float) -> str:
     """Return a share as a percentage with one digit; 100% and 0% stand for all and none, nothing is rounded to them."""
-    value = 100.0 * share
-    if 0.0 < value < 0.05:
+    scaled = 100.0 * value
+    if 0.0 < scaled < 0.05:
         return "<0.1%"
-    if 99.95 <= value < 100.0:
+    if 99.95 <= scaled < 100.0:
         return ">99.9%"
-    return f"{value:.1f}%" if value not in {0.0, 100.0} else f"{value:.0f}%"
+    return f"{scaled:.1f}%" if scaled not in {0.0, 100.0} else f"{scaled:.0f}%"
 
 
-def points(difference: float) -> str:
-    """Return a difference of shares in percentage points, with its sign."""
+def share(value: float | None) -> str:
+    """Return a share as a percentage, a dash for one that is not known."""
+    return "\u2013" if value is None else percent(value)
+
+
+def kind(name: str) -> str:
+    """Return a kind of failure as it is shown."""
+    return KINDS.get(name, name)
+
+
+def points(difference: float | None) -> str:
+    """Return a difference of shares in percentage points, with its sign; a dash for one that is not known."""
+    if difference is None:
+        return "\u2013"
     return f"{100.0 * difference:+.1f}"
 
 
 def interval(low: float, high: float) -> str:
     """Return an interval of shares in percent, without the sign."""
     return f"{100.0 * low:.1f}\u2013{100.0 * high:.1f}"
+
+
+def limits(value: Rate) -> str:
+    """Return the interval of a rate in percent, a dash when nothing was judged."""
+    return "\u2013" if value.value is None else interval(value.low, value.high)
 
 
 def rate(value: Rate) -> str:
@@ -62,7 +79,7 @@ def money(cost: float | None) -> str:
     """Return money in US dollars; an unknown amount says so."""
     if cost is None:
         return "unknown"
-    return f"${cost:,.2f}" if cost >= 0.995 or cost == 0 else f"${cost:.4f}"
+    return f"${cost:,.2f}" if cost >= 0.0995 or cost == 0 else f"${cost:.4f}"
 
 
 def plural(count: int, noun: str) -> str:

@@ -1,0 +1,22 @@
+"""Failures as people read them: one entry per episode, and the command that opens it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+from assay.core.report import FailureItem
+from assay.report import escaping
+
+
+def by_episode(failures: Iterable[FailureItem]) -> list[list[FailureItem]]:
+    """Group failures by episode, in order of first appearance."""
+    groups: dict[str, list[FailureItem]] = {}
+    for item in failures:
+        groups.setdefault(item.episode_id, []).append(item)
+    return list(groups.values())
+
+
+def show_command(episode_id: str) -> str:
+    """Return the command that opens an episode, safe to paste into a shell."""
+    return f"assay show {shlex.quote(escaping.line(episode_id, 80))}"
