@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -22,14 +22,25 @@ from assay.core.verdict import Verdict
 
 @runtime_checkable
 class Judge(Protocol):
-    """A pure function of an episode. Keeps no result on itself; may be sync or async."""
+    """A pure function of an episode. Keeps no result on itself; may be sync or async.
 
-    name: str
-    """Shown in reports; unique within an eval."""
-    digest: str
-    """Content address of code and settings: a changed judge has another one."""
-    timeout_s: float
-    """Seconds after which the episode is unjudged."""
+    Nobody sets the attributes from outside: frozen values are judges too.
+    """
+
+    @property
+    def name(self) -> str:
+        """Shown in reports; unique within an eval."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Content address of code and settings: a changed judge has another one."""
+        ...
+
+    @property
+    def timeout_s(self) -> float:
+        """Seconds after which the episode is unjudged."""
+        ...
 
     def judge(self, episode: Episode) -> Verdict | Awaitable[Verdict]:
         """Return the verdict; raising means unjudged, never failed."""
@@ -196,14 +207,20 @@ class RunTotals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Store(Protocol):
-    """The truth: runs, ledger, episodes, verdicts, traces. Every method is one transaction."""
+    """The truth: runs, ledger, episodes, verdicts, traces. Every method is one transaction, except `episodes`.
+
+    Ids are compared as they are; only `run`, `episode` and `trace` take a unique prefix too.
+    """
 
     def create_run(self, manifest: RunManifest, items: Iterable[WorkItem]) -> None:
-        """Write a run and all its ledger rows; `reuse` rows are settled at once."""
+        """Write a run and all its ledger rows; `reuse` rows are settled at once.
+
+        Raises `NotFoundError` where a row names an episode that is not in the store; nothing is written then.
+        """
         ...
 
     def claim(self, run_id: str, worker: str, limit: int, lease_s: float) -> list[Claim]:
-        """Lease up to `limit` owed rows (pending, or with an expired lease) in order."""
+        """Lease up to `limit` owed rows (pending, or with an expired lease) in order. An expired lease is no crash."""
         ...
 
     def renew(self, run_id: str, worker: str, lease_s: float) -> int:
@@ -214,12 +231,20 @@ class Store(Protocol):
         """Give rows back; `crashed` counts a worker's death against each."""
         ...
 
+    def holders(self, run_id: str) -> dict[str, list[int]]:
+        """Return worker -> the rows that it holds, in order, whether its leases have ended or not."""
+        ...
+
     def commit(self, run_id: str, worker: str, packed: Sequence[bytes]) -> list[int]:
-        """Write packed records in one transaction; returns the seqs settled. Rows whose lease was lost are skipped."""
+        """Write packed records in one transaction; returns the seqs settled. Rows whose lease was lost are skipped.
+
+        A try that is not settled is kept, its row owed again with one retry more. An unjudged verdict is replaced by a later
+        one of the same judge; a real verdict never is.
+        """
         ...
 
     def finish_run(self, run_id: str, status: str) -> None:
-        """Mark a run `finished` or `interrupted`."""
+        """Mark a run `finished`, `interrupted` or, when it goes on, `running`. Raises `NotFoundError`."""
         ...
 
     def run(self, run_id: str) -> RunInfo:
@@ -246,7 +271,15 @@ class Store(Protocol):
         ...
 
     def episode(self, episode_id: str) -> Episode:
-        """Return one episode with its trace. Raises `NotFoundError`."""
+        """Return one episode with its trace; a unique prefix will do. Raises `NotFoundError`."""
+        ...
+
+    def episodes(self, run_id: str) -> Iterator[Episode]:
+        """Yield the settled episodes of a run with their traces, in ledger order, a few at a time in memory."""
+        ...
+
+    def trace(self, trace_id: str) -> Trace:
+        """Return one trace; a unique prefix will do. Raises `NotFoundError`."""
         ...
 
     def verdicts(self, episode_id: str) -> list[Verdict]:
@@ -259,6 +292,10 @@ class Store(Protocol):
 
     def judged(self, episode_ids: Sequence[str]) -> dict[str, frozenset[str]]:
         """Return episode id -> digests of the judges that have a verdict (not unjudged) on it."""
+        ...
+
+    def detach(self) -> None:
+        """Close all connections, so that the process may fork; the next call opens them again."""
         ...
 
     def close(self) -> None:

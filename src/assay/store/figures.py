@@ -1,0 +1,149 @@
+"""Sums and failures of a run, computed by the database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from assay.core.episode import Outcome
+from assay.core.protocols import RunTotals
+from assay.core.report import FailureItem
+from assay.core.run import RunManifest
+from assay.core.usage import Usage
+from assay.store.runs import manifest_of
+from assay.store.schema import episodes, traces, verdicts, work
+from assay.store.scores import judge_names
+from assay.store.summary import read_names
+
+NAMES_KEPT = 1000
+"""Models, and tools, that a run's totals name."""
+
+_REASON_CHARS = 2000
+_DONE = work.c.state == "done"
+_COUNTS = tuple(name for name in Usage.__struct_fields__ if name != "cost_usd")
+_RANKS = ("failed", Outcome.agent_error.value, "unjudged", Outcome.infra_error.value)
+
+
+def totals(connection: sa.Connection, run_id: str) -> RunTotals:
+    """Return sums and distinct values over the settled episodes of a run."""
+    manifest = manifest_of(connection, run_id)
+    sums = [sa.func.coalesce(sa.func.sum(episodes.c[name]), 0) for name in _COUNTS]
+    *counts, cost = connection.execute(_settled(run_id, *sums, sa.func.sum(episodes.c.cost_usd))).one()
+    its_tries = sa.select(sa.func.coalesce(sa.func.sum(work.c.retries), 0)).where(work.c.run_id == run_id)
+    its_reused = sa.select(sa.func.count()).where(work.c.run_id == run_id, work.c.action != "run", _DONE)
+    costs, scores = _judge_figures(connection, manifest)
+    names = sa.select(traces.c.models, traces.c.tools, traces.c.prompts).join(
+        work, sa.and_(work.c.trace_id == traces.c.trace_id, work.c.run_id == run_id, _DONE)
+    )
+    models, tools, prompts = set[str](), set[str](), set[str]()
+    for some_models, some_tools, some_prompts in connection.execute(names.distinct()):
+        _collect(models, some_models)
+        _collect(tools, some_tools)
+        _collect(prompts, some_prompts)
+    return RunTotals(
+        usage=Usage(**dict(zip(_COUNTS, map(int, counts), strict=True)), cost_usd=cost),
+        judge_cost_usd=costs,
+        judge_scores=scores,
+        retried=connection.execute(its_tries).scalar_one(),
+        reused=connection.execute(its_reused).scalar_one(),
+        unequal_worlds=_unequal_worlds(connection, run_id),
+        models=tuple(sorted(models)),
+        prompts=len(prompts),
+        tools=tuple(sorted(tools)),
+    )
+
+
+def failures(connection: sa.Connection, run_id: str, limit: int) -> tuple[list[FailureItem], int]:
+    """Return the first failures in report order, and how many there are."""
+    names = judge_names(manifest_of(connection, run_id))
+    positions = {digest: place for place, digest in enumerate(names)}
+    episode = (work.c.case_id, work.c.attempt, work.c.episode_id, work.c.trace_id)
+    place = sa.case(positions, value=verdicts.c.judge_digest, else_=len(positions))
+    verdict_rank = sa.case((verdicts.c.passed.is_(None), 2), else_=0)
+    of_verdicts = (
+        sa.select(verdict_rank.label("rank"), work.c.seq, place.label("place"), *episode, verdicts.c.judge_digest)
+        .join(verdicts, sa.and_(verdicts.c.episode_id == work.c.episode_id, verdicts.c.judge_digest.in_(names)))
+        .where(work.c.run_id == run_id, _DONE, work.c.outcome == Outcome.finished.value)
+        .where(sa.or_(verdicts.c.passed.is_(None), verdicts.c.passed.is_(False)))
+    )
+    episode_rank = sa.case((work.c.outcome == Outcome.agent_error.value, 1), else_=3)
+    of_episodes = sa.select(
+        episode_rank.label("rank"), work.c.seq, sa.literal(0).label("place"), *episode, sa.null().label("judge_digest")
+    ).where(work.c.run_id == run_id, _DONE, work.c.outcome.in_([Outcome.agent_error.value, Outcome.infra_error.value]))
+    both = sa.union_all(of_verdicts, of_episodes).subquery()
+    count = connection.execute(sa.select(sa.func.count()).select_from(both)).scalar_one()
+    first = connection.execute(sa.select(both).order_by(both.c.rank, both.c.seq, both.c.place).limit(limit)).all()
+    items = [
+        FailureItem(
+            case_id=row.case_id,
+            attempt=row.attempt,
+            judge=", ".join(names.get(row.judge_digest, ())),
+            kind=_RANKS[row.rank],
+            reason=_reason(connection, row.episode_id, row.judge_digest),
+            episode_id=row.episode_id,
+            trace_id=row.trace_id,
+        )
+        for row in first
+    ]
+    return items, count
+
+
+def _reason(connection: sa.Connection, episode_id: str, judge_digest: str | None) -> str:
+    if judge_digest is None:
+        query = sa.select(sa.func.substr(episodes.c.failure, 1, _REASON_CHARS)).where(
+            episodes.c.episode_id == episode_id
+        )
+    else:
+        query = sa.select(sa.func.substr(verdicts.c.reason, 1, _REASON_CHARS)).where(
+            verdicts.c.episode_id == episode_id, verdicts.c.judge_digest == judge_digest
+        )
+    return connection.execute(query).scalar_one()
+
+
+def _judge_figures(
+    connection: sa.Connection, manifest: RunManifest
+) -> tuple[dict[str, float | None], dict[str, float | None]]:
+    """Return judge name -> money, and judge name -> mean score."""
+    names = judge_names(manifest)
+    query = (
+        sa.select(
+            verdicts.c.judge_digest,
+            sa.func.count(),
+            sa.func.count(verdicts.c.cost_usd),
+            sa.func.sum(verdicts.c.cost_usd),
+            sa.func.avg(verdicts.c.score),
+        )
+        .join(work, sa.and_(work.c.episode_id == verdicts.c.episode_id, work.c.run_id == manifest.run_id, _DONE))
+        .where(verdicts.c.judge_digest.in_(names))
+        .group_by(verdicts.c.judge_digest)
+    )
+    costs: dict[str, float | None] = {judge.name: 0.0 for judge in manifest.judges}
+    scores: dict[str, float | None] = {judge.name: None for judge in manifest.judges}
+    for digest, given, priced, cost, score in connection.execute(query):
+        for name in names[digest]:
+            costs[name] = cost if priced == given else None
+            scores[name] = score
+    return costs, scores
+
+
+def _unequal_worlds(connection: sa.Connection, run_id: str) -> int:
+    """Count the start digests beyond one for the same case and seed."""
+    per_start = (
+        _settled(run_id, (sa.func.count(episodes.c.world_digest.distinct()) - 1).label("extra"))
+        .where(episodes.c.world_digest != "")
+        .group_by(episodes.c.case_id, episodes.c.seed)
+        .subquery()
+    )
+    return connection.execute(sa.select(sa.func.coalesce(sa.func.sum(per_start.c.extra), 0))).scalar_one()
+
+
+def _settled(run_id: str, *columns: sa.ColumnElement[Any]) -> sa.Select[*tuple[Any, ...]]:
+    """Select from the settled episodes of a run."""
+    mine = sa.and_(work.c.episode_id == episodes.c.episode_id, work.c.run_id == run_id, _DONE)
+    return sa.select(*columns).select_from(work).join(episodes, mine)
+
+
+def _collect(names: set[str], column: str) -> None:
+    """Add the names in a column, up to the bound: traces may be hostile."""
+    names.update(read_names(column)[: NAMES_KEPT - len(names)])
