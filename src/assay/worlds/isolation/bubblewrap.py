@@ -86,23 +86,58 @@ def view(what: IsolationSpec, place: Place | None) -> View:
     visible = _visible(what)
     work = working_directory(what)
     _refuse_too_much(visible, (*_PRIVATE, work, "/proc", "/dev"))
-    fds, files = _etc(with_network=what.network == "host")
-    arguments = [*_namespaces(what), *_system(), *files, *_kernel_file_systems()]
-    if place is None:
-        arguments += [word for path in (spec.TMP, spec.HOME, work) for word in ("--tmpfs", path)]
-    else:
-        arguments += ["--bind", place.tmp, spec.TMP, "--bind", place.home, spec.HOME, "--bind", place.work, work]
-    for path in visible:
-        arguments += ["--ro-bind", path, path]
     scratch = os.path.realpath(what.scratch)
-    masked, masks = _hidden([*_names_of_hidden(what), *([scratch] if place is not None else [])], visible)
-    arguments += masks
+    build = _Builder()
+    build.words += [*_namespaces(what), *_system(), *_kernel_file_systems()]
+    build.configure(with_network=what.network == "host")
     if place is None:
-        arguments += ["--bind", scratch, scratch]
-    for path in (*masked, "/"):
-        arguments += ["--remount-ro", path]
+        build.words += [word for path in (spec.TMP, spec.HOME, work) for word in ("--tmpfs", path)]
+    else:
+        build.words += ["--bind", place.tmp, spec.TMP, "--bind", place.home, spec.HOME, "--bind", place.work, work]
+    build.words += [word for path in visible for word in ("--ro-bind", path, path)]
+    hidden = {*_names_of_hidden(what), *([scratch] if place is not None else [])}
+    masked = build.hide(path for path in _outermost(hidden) if any(_is_below(path, top) for top in visible))
+    if place is None:
+        build.words += ["--bind", scratch, scratch]
+    build.words += [word for path in (*masked, "/") for word in ("--remount-ro", path)]
     keep = tuple(path for path in visible if any(_is_below(path, top) for top in _PRIVATE))
-    return View(argv=(*arguments, "--chdir", what.project_root or "/", "--"), fds=tuple(fds), work=work, keep=keep)
+    argv = (*build.words, "--chdir", what.project_root or "/", "--")
+    return View(argv=argv, fds=tuple(build.fds), work=work, keep=keep)
+
+
+class _Builder:
+    """Collects arguments and the descriptors that they name."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.fds: list[int] = []
+
+    def configure(self, *, with_network: bool) -> None:
+        """Show what programs need of /etc."""
+        names = _ETC | _ETC_OF_THE_NETWORK if with_network else _ETC
+        for name in sorted(os.listdir("/etc")):
+            if name in names or name.startswith("java"):
+                self.words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+        for path, text in (_IDENTITY if with_network else _IDENTITY | _NO_NETWORK).items():
+            self._file(path, text)
+
+    def hide(self, paths: Iterable[str]) -> list[str]:
+        """Put something empty over each path; returns the directories, which still can be written to."""
+        directories: list[str] = []
+        for path in paths:
+            if os.path.isdir(path):
+                directories.append(path)
+                self.words += ["--tmpfs", path]
+            elif os.path.exists(path):
+                self._file(path, "")
+        return directories
+
+    def _file(self, path: str, text: str) -> None:
+        fd = os.memfd_create(os.path.basename(path))
+        os.write(fd, text.encode())
+        os.lseek(fd, 0, os.SEEK_SET)
+        self.fds.append(fd)
+        self.words += ["--ro-bind-data", str(fd), path]
 
 
 def python_roots() -> list[str]:
@@ -124,9 +159,14 @@ def _visible(what: IsolationSpec) -> list[str]:
     """Return what is shown read-only, without what is part of another path or of the system's directories."""
     named = {path for path in (*python_roots(), *what.python_path, what.project_root, *what.read_only) if path}
     paths = {variant for path in named for variant in (os.path.abspath(path), os.path.realpath(path))}
+    return _outermost(filter(os.path.exists, paths), _SYSTEM)
+
+
+def _outermost(paths: Iterable[str], known: Iterable[str] = ()) -> list[str]:
+    """Drop paths that are, or are part of, another path or a known one."""
     tops: list[str] = []
-    for path in sorted(filter(os.path.exists, paths)):
-        if not any(path == top or _is_below(path, top) for top in (*_SYSTEM, *tops)):
+    for path in sorted(set(paths)):
+        if not any(path == top or _is_below(path, top) for top in (*known, *tops)):
             tops.append(path)
     return tops
 
@@ -166,37 +206,6 @@ def _kernel_file_systems() -> list[str]:
     arguments += ["--dev", "/dev"]
     arguments += [word for path in jail.PRIVATE for word in ("--tmpfs", path)]
     return [*arguments, "--remount-ro", "/dev"]
-
-
-def _etc(*, with_network: bool) -> tuple[list[int], list[str]]:
-    names = _ETC | _ETC_OF_THE_NETWORK if with_network else _ETC
-    arguments: list[str] = []
-    for name in sorted(os.listdir("/etc")):
-        if name in names or name.startswith("java"):
-            arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    fds: list[int] = []
-    for path, text in (_IDENTITY if with_network else _IDENTITY | _NO_NETWORK).items():
-        fd = os.memfd_create(os.path.basename(path))
-        os.write(fd, text.encode())
-        os.lseek(fd, 0, os.SEEK_SET)
-        fds.append(fd)
-        arguments += ["--ro-bind-data", str(fd), path]
-    return fds, arguments
-
-
-def _hidden(paths: list[str], visible: list[str]) -> tuple[list[str], list[str]]:
-    """Return the masked directories, and the arguments that mask directories and files."""
-    directories: list[str] = []
-    arguments: list[str] = []
-    for path in paths:
-        if not any(_is_below(path, top) for top in visible):
-            continue
-        if os.path.isdir(path):
-            directories.append(path)
-            arguments += ["--tmpfs", path]
-        elif os.path.exists(path):
-            arguments += ["--ro-bind", "/dev/null", path]
-    return directories, arguments
 
 
 def _names_of_hidden(what: IsolationSpec) -> list[str]:

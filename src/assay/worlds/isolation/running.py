@@ -46,26 +46,27 @@ class RunningProgram:
         self._claimed = True
         try:
             while True:
-                try:
-                    kind, data = await stream.receive(self._frames)
-                except (EOFError, OSError):
-                    break
-                except ValueError as error:
-                    self._malformed = str(error)
-                    break
+                kind, data = await stream.receive(self._frames)
                 yield Frame(kind=kind, data=data)
+        except (EOFError, OSError):
+            pass  # the program has closed its end, by ending or by turning into another one
+        except ValueError as error:
+            self._malformed = str(error)
         finally:
             self._discard()
         if self._malformed:
             await self.kill()
-        await asyncio.shield(self._ending)
+        await self.exit()
 
     async def exit(self) -> Exit:
         """Wait until the whole process tree is gone and say how it ended."""
         if not self._claimed:
             self._claimed = True
             self._discard()
-        return await asyncio.shield(self._ending)
+        ended = await asyncio.shield(self._ending)
+        if self._drain is not None:
+            await asyncio.shield(self._drain)
+        return ended
 
     async def kill(self) -> None:
         """End the whole process tree now and wait until it is gone."""
@@ -75,7 +76,11 @@ class RunningProgram:
         await self.exit()
 
     def _discard(self) -> None:
-        self._drain = asyncio.create_task(self._read_to_the_end())
+        """Throw away what is still to come; a program that nobody reads from must not block."""
+        if self._ending.done():
+            self._frames.close()
+        else:
+            self._drain = asyncio.create_task(self._read_to_the_end())
 
     async def _read_to_the_end(self) -> None:
         loop = asyncio.get_running_loop()

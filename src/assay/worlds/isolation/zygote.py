@@ -53,7 +53,7 @@ def main() -> NoReturn:
         os._exit(0)
 
 
-def fork_hazard(before: frozenset[int] = frozenset()) -> str:
+def fork_hazard(before: dict[int, str]) -> str:
     """Say why copies of this process would not behave like fresh ones; empty when they would.
 
     Looks for threads, and for descriptors beyond `before` that copies would share: sockets, event loops, open files.
@@ -61,7 +61,7 @@ def fork_hazard(before: frozenset[int] = frozenset()) -> str:
     threads = len(os.listdir("/proc/self/task")) - 1 if sys.platform == "linux" else 0
     if threads:
         return f"it started {threads} thread{'s' if threads > 1 else ''} on import"
-    shared = [what for fd in sorted(_descriptors() - before) if (what := _shared(fd))]
+    shared = [what for fd, what in sorted(_descriptors().items()) if fd not in before]
     return f"it left open on import: {', '.join(shared[:3])}" if shared else ""
 
 
@@ -74,19 +74,18 @@ def _depend_on(setting: order.Setting) -> None:
         linux.die_with(setting.parent)
 
 
-def _descriptors() -> frozenset[int]:
+def _descriptors() -> dict[int, str]:
+    """Return the open descriptors and what they are, devices left out."""
+    found: dict[int, str] = {}
     if sys.platform != "linux":
-        return frozenset()
-    return frozenset(int(name) for name in os.listdir("/proc/self/fd"))
-
-
-def _shared(fd: int) -> str:
-    try:
-        mode = os.fstat(fd).st_mode
-        target = os.readlink(f"/proc/self/fd/{fd}")
-    except OSError:
-        return ""  # the descriptor of the listing itself
-    return "" if stat.S_ISCHR(mode) else target
+        return found
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        try:
+            if not stat.S_ISCHR(os.fstat(fd).st_mode):
+                found[fd] = os.readlink(f"/proc/self/fd/{fd}")
+        except OSError:
+            continue  # the descriptor of the listing itself, closed by now
+    return found
 
 
 def _refuse(control: socket.socket, module: str) -> NoReturn:
