@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from typing import Any
 
 from assay.core.errors import AssayError, HarnessError
@@ -13,6 +14,8 @@ from assay.engine.wire import Wire
 
 _LOG_TAIL = 4096
 _STILLBORN_LIMIT = 4
+_AHEAD_S = 0.05
+_AHEAD_LEAST, _AHEAD_MOST = 2, 512
 
 
 class LocalEngine:
@@ -25,8 +28,6 @@ class LocalEngine:
     def __init__(self, job: Job, *, workers: int, slots: int) -> None:
         self._job = job
         self._slots = slots
-        # Items waiting inside a worker hide the time of a round trip; a short queue keeps the load even at the end.
-        self._capacity = slots + min(slots, 128)
         self._wanted = workers
         self._workers: dict[int, _Handle] = {}
         self._handles: list[_Handle] = []
@@ -57,12 +58,12 @@ class LocalEngine:
     @property
     def free(self) -> int:
         """How many more items can be submitted now."""
-        return sum(max(0, self._capacity - len(worker.held)) for worker in self._shared)
+        return sum(max(0, self._slots + worker.ahead - len(worker.held)) for worker in self._shared)
 
     @property
     def capacity(self) -> int:
-        """How many items all workers hold at most."""
-        return self._capacity * self._wanted
+        """How many items all workers hold at most, at the pace they keep now."""
+        return sum(self._slots + worker.ahead for worker in self._shared)
 
     @property
     def in_flight(self) -> int:
@@ -154,6 +155,7 @@ class LocalEngine:
             for key, payload in message[1]:
                 handle.held.discard(key)
                 self._results.append(Result(key=key, payload=payload))
+            handle.pace(len(message[1]))
         elif kind == "recalled":
             for key in message[1]:
                 handle.held.discard(key)
@@ -220,7 +222,16 @@ class LocalEngine:
 class _Handle:
     """The coordinator's side of one worker."""
 
+    ahead: int
+    """Items beyond its slots that it may hold: as many as it finishes in `_AHEAD_S`.
+
+    They hide the time of a round trip; more would leave the load uneven at the end.
+    """
+
     def __init__(self, *, number: int, alone: bool) -> None:
+        self.ahead = _AHEAD_LEAST
+        self._paced = time.monotonic()
+        self._finished = 0
         self.number = number
         self.alone = alone
         self.alive = True
@@ -231,6 +242,15 @@ class _Handle:
         self.status: int | None = None
         self.wire: Wire
         self.tail: asyncio.Transport
+
+    def pace(self, finished: int) -> None:
+        """Learn from what was finished how much the worker may hold."""
+        self._finished += finished
+        now = time.monotonic()
+        if now - self._paced >= _AHEAD_S / 2:
+            rate = self._finished / (now - self._paced)
+            self.ahead = min(_AHEAD_MOST, max(_AHEAD_LEAST, int(rate * _AHEAD_S)))
+            self._paced, self._finished = now, 0
 
 
 class _Tail(asyncio.Protocol):

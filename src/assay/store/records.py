@@ -84,7 +84,7 @@ def reusable(connection: sa.Connection, locks: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     wanted = [lock for lock in locks if lock]
     for start in range(0, len(wanted), _KEYS):
-        found.update(connection.execute(query, {"locks": wanted[start : start + _KEYS]}).tuples())
+        found |= dict(connection.execute(query, {"locks": wanted[start : start + _KEYS]}).all())
     return found
 
 
