@@ -6,6 +6,7 @@ from math import comb
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy import special
 from statsmodels.stats.proportion import proportion_confint
 
 from assay.stats.intervals import bounds, clopper_pearson, clustered, jeffreys, wilson
@@ -123,7 +124,8 @@ def test_repeats_of_tau_bench():
     assert rate.value == pytest.approx(0.42)
     assert rate.se == pytest.approx(0.0522, abs=5e-5)
     assert (rate.interval.low, rate.interval.high) == (pytest.approx(0.321, abs=5e-4), pytest.approx(0.526, abs=5e-4))
-    assert 50 < rate.n_effective < 200
+    shrink = (special.stdtrit(199, 0.975) / special.stdtrit(49, 0.975)) ** 2
+    assert rate.n_effective == pytest.approx(0.42 * 0.58 / rate.se**2 * shrink)
     assert rate.interval.method == "wilson-effective-n"
 
 
@@ -166,6 +168,11 @@ def test_agreement_of_all_cases_counts_clusters_not_cases():
 def test_fewer_than_five_clusters_decide_nothing(groups, can_decide):
     rate = clustered([1.0, 0.0] * 30, clusters=[i % groups for i in range(60)])
     assert rate.can_decide is can_decide
+
+
+def test_a_few_independent_cases_still_decide_exactly():
+    assert clustered([0.0]).can_decide
+    assert not clustered([0.5, 0.0, 1.0]).can_decide
 
 
 def test_one_cluster_is_one_observation():

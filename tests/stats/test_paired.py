@@ -113,6 +113,11 @@ def test_clusters_are_the_unit_of_the_test():
     assert alone.p_value < result.p_value
 
 
+def test_an_imagined_cluster_weighs_as_much_as_a_real_one():
+    clustered = compare([0.5] * 80, [0.5] * 80, clusters=[i // 10 for i in range(80)])
+    assert clustered.interval.low == pytest.approx(compare([0.5] * 8, [0.5] * 8).interval.low)
+
+
 def test_fewer_than_five_clusters_are_not_tested():
     result = compare([1.0] * 20, [0.0] * 20, clusters=[i % 4 for i in range(20)])
     assert (result.p_value, result.test, result.can_decide) == (None, "none", False)
