@@ -188,6 +188,8 @@ def connect(payload, channel):
 def kill_supervisor(payload, channel):
     subprocess.Popen([payload.decode(), "600"], executable=shutil.which("sleep"))
     channel.send(1, b"planted")
+    while not Path("go").exists():
+        time.sleep(0.01)
     os.kill(os.getppid(), 9)
     time.sleep(600)
 

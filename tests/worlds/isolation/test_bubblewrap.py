@@ -41,6 +41,15 @@ def test_what_contains_private_directories_cannot_be_shown(lab: Lab, path: str) 
         bubblewrap.view(lab.spec("jail", read_only=(path,)), None)
 
 
+def test_packages_installed_for_editing_are_visible(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    (packages / "editable.pth").write_text(f"{lab.project}\nimport this_is_code\nrelative\n")
+    monkeypatch.setattr("site.getsitepackages", lambda: [str(packages)])
+    assert str(lab.project) in bubblewrap.python_roots()
+    assert not [root for root in bubblewrap.python_roots() if "import" in root or "relative" in root]
+
+
 def test_a_project_under_a_private_directory_stays_visible(lab: Lab) -> None:
     view = bubblewrap.view(lab.spec("jail", project_root="/usr/share", python_path=(str(lab.project),)), None)
     close(view)

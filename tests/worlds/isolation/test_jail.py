@@ -211,7 +211,7 @@ def made_by_agent(place: Place) -> list[str]:
 
 
 def packages() -> list[str]:
-    return [path for path in sys.path if path.endswith("site-packages")] + [str(bubblewrap.package_directory().parent)]
+    return [*(path for path in sys.path if path.endswith("site-packages")), *bubblewrap.import_roots()]
 
 
 def interpreter_for_everybody() -> str | None:

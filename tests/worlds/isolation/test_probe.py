@@ -45,7 +45,7 @@ async def test_the_hosts_network_leaks_the_network_only() -> None:
 
 @needs_jail
 async def test_auto_takes_the_jail_where_it_works() -> None:
-    assert (await probe()).line.endswith("(bubblewrap 0.11.0: fs pids net ipc env) - verified 6/6")
+    assert (await probe()).line.endswith(": fs pids net ipc env) - verified 6/6")
 
 
 async def test_nothing_is_planted_for_good(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The root view of a jail: which bubblewrap to use and with which arguments."""
 
 # Arguments are strings, and a Path would normalize what must stay as it is written.
-# ruff: noqa: PTH100, PTH110, PTH112, PTH114, PTH115, PTH118, PTH119, PTH208
+# ruff: noqa: PTH117, PTH100, PTH110, PTH112, PTH114, PTH115, PTH118, PTH119, PTH208
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ _NO_NETWORK = {
     "/etc/hosts": f"127.0.0.1 localhost {jail.HOSTNAME}\n::1 localhost\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
+_PACKAGE = Path(__file__).resolve().parents[2]
 _PIN = "/.proc"
 _PRIVATE = (spec.TMP, spec.HOME, *jail.PRIVATE)
 
@@ -147,12 +148,22 @@ def python_roots() -> list[str]:
     user_site = site.getusersitepackages()
     if user_site in sys.path:
         roots.append(user_site)
-    return [root for root in (*roots, str(package_directory())) if root != "/"]
+    return [root for root in (*roots, str(_PACKAGE), *_linked_directories()) if root != "/"]
 
 
-def package_directory() -> Path:
-    """Return the directory of the `assay` package."""
-    return Path(__file__).resolve().parents[2]
+def import_roots() -> list[str]:
+    """Return what `sys.path` needs beyond an interpreter's own: where assay lives, and this user's packages."""
+    user_site = site.getusersitepackages()
+    return [str(_PACKAGE.parent), *([user_site] if user_site in sys.path else [])]
+
+
+def _linked_directories() -> list[str]:
+    """Return the directories that `.pth` files name: packages that were installed for editing."""
+    found: list[str] = []
+    for folder in site.getsitepackages():
+        for file in sorted(Path(folder).glob("*.pth")):
+            found += [line for line in file.read_text(encoding="utf-8").splitlines() if os.path.isabs(line)]
+    return found
 
 
 def _visible(what: IsolationSpec) -> list[str]:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import IO
 
-_BOOTSTRAP = "import sys; sys.path.append(sys.argv[2]); from assay.worlds.isolation.zygote import main; main()"
+_BOOTSTRAP = (
+    "import sys; sys.path.insert(0, sys.argv[2]); from assay.worlds.isolation.zygote import main; "
+    "del sys.path[0]; sys.path += sys.argv[2:]; main()"
+)
 _LOG_TAIL = 4096
 _CLOSE_S = 10.0
+_LOOK_S = 0.002
 
 
 class Confinement(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,15 +108,14 @@ class Zygote:
     async def kill(self) -> None:
         """End the zygote at once, whatever it is doing."""
         self._process.kill()
-        await asyncio.to_thread(self._process.wait)
+        await self.dies_within(_CLOSE_S)
 
     async def dies_within(self, seconds: float) -> bool:
         """Wait for the zygote's end; False when it still runs after `seconds`."""
-        try:
-            await asyncio.to_thread(self._process.wait, seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        give_up = time.monotonic() + seconds
+        while self.alive and time.monotonic() < give_up:  # noqa: ASYNC110 - only a thread could wait without looking
+            await asyncio.sleep(_LOOK_S)
+        return not self.alive
 
     def _stillborn(self, setting: order.Setting) -> Exception:
         words = self._last_words()
@@ -133,10 +137,9 @@ def spawn(confinement: Confinement, env: Mapping[str, str], cwd: str) -> Zygote:
     ours, theirs = socket.socketpair()
     log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the zygote
     python = [sys.executable, "-P", "-s", "-c", _BOOTSTRAP, str(theirs.fileno())]
-    source = str(bubblewrap.package_directory().parent)
     try:
         process = subprocess.Popen(
-            [*confinement.argv, *python, source],
+            [*confinement.argv, *python, *bubblewrap.import_roots()],
             env=env,
             cwd=cwd,
             stdin=subprocess.DEVNULL,

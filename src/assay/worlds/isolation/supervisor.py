@@ -22,11 +22,11 @@ _BACKLOG = 128
 _PAUSE_S = 0.0005
 
 
-def supervise(setting: order.Setting, status: socket.socket, frames: socket.socket) -> NoReturn:
+def supervise(setting: order.Setting, zygote: int, status: socket.socket, frames: socket.socket) -> NoReturn:
     """Serve one episode on its two sockets and end this process. Failures of the isolation go to the worker as text."""
     code = _FAILED
     try:
-        _Supervisor(setting, status, frames).run()
+        _Supervisor(setting, status, frames).run(zygote)
         code = 0
     except (EOFError, BrokenPipeError, ConnectionResetError):
         code = 0  # the worker is gone or has lost interest, and the tree is dead
@@ -46,19 +46,17 @@ class _Supervisor:
         self._program = 0
         self._ended: int | None = None
 
-    def run(self) -> None:
+    def run(self, zygote: int) -> None:
         """Play the episode from its order to the last word about it."""
-        zygote = os.getppid()
         what = order.read_order(wire.receive(self._status)[1])
         if self._nested:
             jail.enter(self._setting, what.binds)
         else:
             process.own_tree(zygote)
         listener = _listen(what.listen_port)
-        outputs = self._start(what, listener)
-        deadline = time.monotonic() + what.wall_s
         try:
-            reason = self._watch(deadline, outputs)
+            outputs = self._start(what, listener)
+            reason = self._watch(time.monotonic() + what.wall_s, outputs)
         finally:
             self._kill_all()
         self._report(reason, outputs)
@@ -69,9 +67,12 @@ class _Supervisor:
         supervisor = os.getpid()
         self._program = os.fork()
         if self._program == 0:
-            for fd in (ready, out[0], err[0], *([listener.detach()] if listener else [])):
-                os.close(fd)
-            self._become_program(what, (stdin, out[1], err[1]), settled, supervisor)
+            try:
+                for fd in (ready, out[0], err[0], *([listener.detach()] if listener else [])):
+                    os.close(fd)
+                self._become_program(what, (stdin, out[1], err[1]), settled, supervisor)
+            finally:
+                os._exit(_FAILED)
         for fd in (stdin, settled, out[1], err[1]):
             os.close(fd)
         self._frames.close()
@@ -101,7 +102,7 @@ class _Supervisor:
                 else:
                     linux.die_with(supervisor)
             program.prefer_for_oom()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             os.write(settled, str(error).encode())
             os._exit(_FAILED)
         os.close(settled)

@@ -120,7 +120,11 @@ class _Zygote:
         request, fds, _, _ = socket.recv_fds(self._control, 1, 2)
         if not request:
             return False
-        pid = os.fork()
+        zygote = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError:
+            pid = -1  # no process to be had now: the closed sockets tell the worker
         if pid == 0:
             self._control.close()
             self._wake.close()
@@ -128,10 +132,11 @@ class _Zygote:
             status, frames = (socket.socket(fileno=fd) for fd in fds)
             for sock in (status, frames):
                 sock.set_inheritable(False)
-            supervise(self._setting, status, frames)
+            supervise(self._setting, zygote, status, frames)
         for fd in fds:
             os.close(fd)
-        self._supervisors.add(pid)
+        if pid > 0:
+            self._supervisors.add(pid)
         return True
 
     def _bury(self) -> None:
