@@ -63,5 +63,6 @@ def _need_driver() -> None:
 
 
 def _without_secrets(url: sa.URL) -> str:
-    """Render the URL without its query, which may hold a password too, and with stars for the password."""
-    return url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
+    """Render the URL with stars for the password, and of its query, which may hold one too, only where the server is."""
+    query = {name: url.query[name] for name in ("host", "port") if name in url.query}
+    return url.set(drivername="postgresql", query=query).render_as_string(hide_password=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +23,7 @@ NAMES_KEPT = 1000
 _REASON_CHARS = 2000
 _DONE = work.c.state == "done"
 _COUNTS = tuple(name for name in Usage.__struct_fields__ if name != "cost_usd")
+_FAILURE = (work.c.seq, work.c.case_id, work.c.attempt, work.c.episode_id, work.c.trace_id)
 _RANKS = ("failed", Outcome.agent_error.value, "unjudged", Outcome.infra_error.value)
 
 
@@ -57,23 +59,9 @@ def totals(connection: sa.Connection, run_id: str) -> RunTotals:
 def failures(connection: sa.Connection, run_id: str, limit: int) -> tuple[list[FailureItem], int]:
     """Return the first failures in report order, and how many there are."""
     names = judge_names(manifest_of(connection, run_id))
-    positions = {digest: place for place, digest in enumerate(names)}
-    episode = (work.c.case_id, work.c.attempt, work.c.episode_id, work.c.trace_id)
-    place = sa.case(positions, value=verdicts.c.judge_digest, else_=len(positions))
-    verdict_rank = sa.case((verdicts.c.passed.is_(None), 2), else_=0)
-    of_verdicts = (
-        sa.select(verdict_rank.label("rank"), work.c.seq, place.label("place"), *episode, verdicts.c.judge_digest)
-        .join(verdicts, sa.and_(verdicts.c.episode_id == work.c.episode_id, verdicts.c.judge_digest.in_(names)))
-        .where(work.c.run_id == run_id, _DONE, work.c.outcome == Outcome.finished.value)
-        .where(sa.or_(verdicts.c.passed.is_(None), verdicts.c.passed.is_(False)))
-    )
-    episode_rank = sa.case((work.c.outcome == Outcome.agent_error.value, 1), else_=3)
-    of_episodes = sa.select(
-        episode_rank.label("rank"), work.c.seq, sa.literal(0).label("place"), *episode, sa.null().label("judge_digest")
-    ).where(work.c.run_id == run_id, _DONE, work.c.outcome.in_([Outcome.agent_error.value, Outcome.infra_error.value]))
-    both = sa.union_all(of_verdicts, of_episodes).subquery()
-    count = connection.execute(sa.select(sa.func.count()).select_from(both)).scalar_one()
-    first = connection.execute(sa.select(both).order_by(both.c.rank, both.c.seq, both.c.place).limit(limit)).all()
+    failing = sa.union_all(_failed_verdicts(run_id, list(names)), _lost_episodes(run_id)).subquery()
+    count = connection.execute(sa.select(sa.func.count()).select_from(failing)).scalar_one()
+    in_order = sa.select(failing).order_by(failing.c.rank, failing.c.seq, failing.c.place)
     items = [
         FailureItem(
             case_id=row.case_id,
@@ -84,9 +72,30 @@ def failures(connection: sa.Connection, run_id: str, limit: int) -> tuple[list[F
             episode_id=row.episode_id,
             trace_id=row.trace_id,
         )
-        for row in first
+        for row in connection.execute(in_order.limit(limit)).all()
     ]
     return items, count
+
+
+def _failed_verdicts(run_id: str, digests: Sequence[str]) -> sa.Select[*tuple[Any, ...]]:
+    """Select failed and unjudged verdicts. An episode that did not finish is a failure itself, whatever its verdicts."""
+    rank = sa.case((verdicts.c.passed.is_(None), _RANKS.index("unjudged")), else_=_RANKS.index("failed"))
+    places = {digest: place for place, digest in enumerate(digests)}
+    place = sa.case(places, value=verdicts.c.judge_digest) if places else sa.literal(0)
+    return (
+        sa.select(rank.label("rank"), place.label("place"), *_FAILURE, verdicts.c.judge_digest)
+        .join(verdicts, sa.and_(verdicts.c.episode_id == work.c.episode_id, verdicts.c.judge_digest.in_(digests)))
+        .where(work.c.run_id == run_id, _DONE, work.c.outcome == Outcome.finished.value)
+        .where(sa.or_(verdicts.c.passed.is_(None), verdicts.c.passed.is_(False)))
+    )
+
+
+def _lost_episodes(run_id: str) -> sa.Select[*tuple[Any, ...]]:
+    """Select the episodes that did not finish, in the same columns."""
+    lost = [Outcome.agent_error.value, Outcome.infra_error.value]
+    rank = sa.case({name: _RANKS.index(name) for name in lost}, value=work.c.outcome)
+    no_judge = (sa.literal(0).label("place"), *_FAILURE, sa.null().label("judge_digest"))
+    return sa.select(rank.label("rank"), *no_judge).where(work.c.run_id == run_id, _DONE, work.c.outcome.in_(lost))
 
 
 def _reason(connection: sa.Connection, episode_id: str, judge_digest: str | None) -> str:
