@@ -197,6 +197,10 @@ def test_sign_flip_ignores_order_and_mirrors(changes, random):
     assert 0.0 < sign_flip(changes) <= 1.0
 
 
+def test_sign_flip_of_the_smallest_numbers():
+    assert sign_flip([5e-324, -5e-324, 5e-324]) == 1.0
+
+
 def test_sign_flip_says_when_a_t_test_serves():
     with pytest.raises(ValueError, match="use a t test"):
         sign_flip([0.5] * (SIGN_FLIP_LIMIT + 1))

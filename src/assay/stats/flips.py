@@ -174,8 +174,8 @@ def sign_flip(unit_sums: Sequence[float], *, alternative: Alternative = "two-sid
         raise ValueError(msg)
     if not changed:
         return 1.0
-    unit = max(abs(value) for value in changed) * _TIE
-    steps = [round(value / unit) for value in changed]  # whole numbers, so that equal totals are equal
+    largest = max(abs(value) for value in changed)
+    steps = [round(value / largest / _TIE) for value in changed]  # whole numbers, so that equal totals are equal
     total = sum(steps)
     extreme = {"worse": -total, "better": total, "two-sided": abs(total)}[alternative]
     share = _share_at_least(extreme - len(steps), [abs(step) for step in steps])
