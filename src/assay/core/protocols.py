@@ -126,6 +126,8 @@ class SandboxNeeds(msgspec.Struct, frozen=True, kw_only=True):
     """Modules that the zygote imports once."""
     python_path: tuple[str, ...] = ()
     """Entries for `sys.path`."""
+    env: dict[str, str] = {}
+    """Variables to set from the start, while the agent is imported too."""
 
 
 @runtime_checkable
