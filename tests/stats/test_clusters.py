@@ -8,7 +8,7 @@ import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.stats.clusters import chosen_labels, cluster_warnings, standard_error, unit_sums
+from assay.stats.clusters import chosen_labels, cluster_warnings, count_units, standard_error, unit_sums
 from tests.stats.published import api_schools
 
 rows = st.lists(st.tuples(st.floats(-1, 1), st.integers(0, 6)), min_size=2, max_size=60)
@@ -80,3 +80,9 @@ def test_labels_of_chosen_cases():
 def test_warnings(cases, units, words):
     warnings = cluster_warnings(cases, units)
     assert (words is None and not warnings) or words in warnings[0]
+
+
+@pytest.mark.parametrize("labels", [None, [], ["a", "a", "b"], ["a", None, "a", None], [None, None]])
+def test_units_are_counted_as_they_are_summed(labels):
+    values = [1.0] * (3 if labels is None else len(labels))
+    assert count_units(len(values), labels) == len(unit_sums(values, labels))

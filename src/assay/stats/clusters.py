@@ -30,10 +30,27 @@ def unit_sums(values: Sequence[float], clusters: Labels | None) -> list[float]:
         return list(values)
     _check_labels(clusters, len(values))
     members: dict[Hashable, list[float]] = {}
-    for position, (label, value) in enumerate(zip(clusters, values, strict=True)):
-        key = (True, position) if label is None else (False, label)
-        members.setdefault(key, []).append(value)
+    for label, value in zip(clusters, values, strict=True):
+        key = object() if label is None else label  # a case without a cluster equals no other
+        if key in members:
+            members[key].append(value)
+        else:
+            members[key] = [value]
     return [math.fsum(group) for group in members.values()]
+
+
+def count_units(cases: int, clusters: Labels | None) -> int:
+    """Return the number of independent units among this many cases: clusters, and cases without one.
+
+    Raises:
+        ValueError: there is not exactly one label per case.
+
+    """
+    if clusters is None:
+        return cases
+    _check_labels(clusters, cases)
+    alone = sum(label is None for label in clusters)
+    return alone + len({label for label in clusters if label is not None})
 
 
 def chosen_labels(clusters: Labels | None, positions: Sequence[int], cases: int) -> Labels | None:

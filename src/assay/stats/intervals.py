@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assay.stats.clusters import REFUSE_BELOW, Labels, cluster_warnings, standard_error, unit_sums
+from assay.stats.clusters import REFUSE_BELOW, Labels, cluster_warnings, count_units, standard_error
 from assay.stats.distributions import beta_quantile, normal_quantile, t_quantile
 
 _FEW_CASES = 10
@@ -148,7 +148,7 @@ def clustered(
         msg = f"{m} attempts for {n} judged cases; a judged case has at least one"
         raise ValueError(msg)
     name, formula = ("clopper-pearson", _clopper_pearson) if exact else ("wilson", _wilson)
-    units = len(unit_sums(values, clusters))
+    units = count_units(n, clusters)
     if n == 0:
         interval = formula(0, 0, check_level(level), name)
         return Rate(
