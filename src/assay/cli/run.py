@@ -12,14 +12,15 @@ from assay.cli.output import Outputs, output_options, show_report
 from assay.core.errors import ConfigError, Problem
 from assay.core.plan import Action
 from assay.core.protocols import Store
-from assay.core.report import Report
 from assay.eval.evaluation import Eval, Started
 from assay.project.project import Project
 from assay.runner.plan import Plan
 
 
-@click.command(epilog="\b\nExamples:\n  assay run booking\n  assay run booking policy --attempts 4\n  assay run --all --plan")
-@click.argument("names", nargs=-1, shell_complete=lambda ctx, param, text: _complete(text))
+@click.command(
+    epilog="\b\nExamples:\n  assay run booking\n  assay run booking policy --attempts 4\n  assay run --all --plan"
+)
+@click.argument("names", nargs=-1, shell_complete=lambda *arguments: _complete(arguments[-1]))
 @click.option("--all", "everything", is_flag=True, help="Run every eval of the project.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would run and why, and stop.")
 @click.option("--fresh", is_flag=True, help="Reuse nothing: run every episode again.")
@@ -100,13 +101,13 @@ def _drive(started: Started, outputs: Outputs, store: Store) -> int:
     note = started.manifest.isolation_note
     if note:
         click.echo(note, err=True)
-    report = started.run(progress())
-    show_report(report, outputs, store)
+    built = started.run(progress())
+    show_report(built, outputs, store)
     if started.interruption:
         click.echo(f"interrupted: {started.interruption}", err=True)
         click.echo(f"go on with: assay resume {started.manifest.run_id}", err=True)
         return INTERRUPTED if "terminated" in started.interruption or "interrupted" in started.interruption else 4
-    return exit_code(report)
+    return exit_code(built.report)
 
 
 def _chosen(project: Project, names: tuple[str, ...], *, everything: bool) -> tuple[str, ...]:
@@ -159,4 +160,3 @@ def _expected_cost(evaluation: Eval, owed: int, store: Store) -> str:
 
 def _complete(text: str) -> list[str]:
     return [name for name in Project().eval_names if name.startswith(text)]
-

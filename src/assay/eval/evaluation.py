@@ -10,17 +10,17 @@ from pathlib import Path
 import msgspec
 
 from assay.core.errors import AssayError, ConfigError, Problem
-from assay.core.plan import Action
 from assay.core.protocols import Store, World
 from assay.core.report import Report
-from assay.core.run import RunInfo, RunManifest
+from assay.core.run import RunManifest
+from assay.core.usage import Limits
+from assay.engine.local import LocalEngine
 from assay.eval.config import Config, find_root, load_config
 from assay.eval.confine import Confinement, confine
 from assay.eval.manifest import Commit, base_lock, make_manifest
-from assay.eval.parts import DatasetLike, HarnessLike, JudgeLike, Parts, resolve
-from assay.eval.reporting import build_report
+from assay.eval.parts import DatasetLike, HarnessLike, JudgeLike, resolve
+from assay.eval.reporting import Built, build_report
 from assay.eval.settings import EvalSettings
-from assay.engine.local import LocalEngine
 from assay.judges.evaluate import evaluate_all
 from assay.runner.execute import EpisodeJob
 from assay.runner.plan import Owed, Plan, plan, rejudge_plan
@@ -28,6 +28,7 @@ from assay.runner.pool import Pool, is_dead
 from assay.runner.progress import Progress, Silent, Tally
 from assay.store.open import open_store
 from assay.worlds.scratch import Scratch
+from assay.worlds.spec import WorldSpec
 from assay.worlds.world import TemplateWorld
 
 
@@ -62,6 +63,9 @@ class Eval:
         self.settings = settings or self.config.defaults
         self.parts = resolve(judges, dataset, harness, self.settings.tags, self.config)
         self.name = name or self.parts.dataset.name
+        if self.settings.limits is None:
+            limits = self.parts.spec.limits or Limits()
+            self.settings = msgspec.structs.replace(self.settings, limits=limits)
 
     def run(self, *, fresh: bool = False, progress: Progress | None = None, store: Store | None = None) -> Report:
         """Run what is owed and report. `fresh` reuses nothing. The store is the project's unless one is given.
@@ -70,12 +74,14 @@ class Eval:
         cannot be had, `HarnessError` when workers cannot start. An interruption is no error: the report says so.
         """
         with self.start(fresh=fresh, store=store) as started:
-            return started.run(progress)
+            return started.run(progress).report
 
-    async def arun(self, *, fresh: bool = False, progress: Progress | None = None, store: Store | None = None) -> Report:
+    async def arun(
+        self, *, fresh: bool = False, progress: Progress | None = None, store: Store | None = None
+    ) -> Report:
         """Do the same as `run` where an event loop is running already."""
         with self.start(fresh=fresh, store=store) as started:
-            return await started.arun(progress)
+            return (await started.arun(progress)).report
 
     def plan(self, *, fresh: bool = False, store: Store | None = None) -> Plan:
         """Say what a run would reuse, judge again and run, without doing it."""
@@ -101,9 +107,10 @@ class Eval:
         with self._opened(store) as opened, self._surroundings() as around:
             info = opened.run(run_id)
             self._check_unchanged(info.manifest, around)
-            for holder in opened.holders(info.manifest.run_id):
+            for holder, seqs in opened.holders(info.manifest.run_id).items():
                 if is_dead(holder):
-                    opened.release(info.manifest.run_id, holder, None, crashed=False)
+                    opened.release(info.manifest.run_id, holder, seqs, crashed=False)
+            opened.finish_run(info.manifest.run_id, "running")
             yield Started(self, opened, around, info.manifest, None)
 
     @contextmanager
@@ -151,13 +158,21 @@ class Eval:
 
     @contextmanager
     def _surroundings(self) -> Generator[Surroundings]:
-        parts = self.parts
+        parts, root = self.parts, self.config.root
         scratch = Scratch()
-        world: World | None = None
+        world: TemplateWorld | None = None
         try:
-            confinement = confine(parts.harness, parts.spec, self.config.root, scratch.path)
-            if confinement.needs_world or parts.spec.world is not None:
-                world = TemplateWorld(parts.spec.world, self.config.root, scratch)
+            confinement = confine(
+                parts.harness,
+                parts.spec,
+                self.settings.isolation,
+                root=root,
+                scratch=scratch.path,
+                hide=_below(root, parts.dataset.path),
+            )
+            if confinement.needs_world or parts.world is not None or getattr(parts.harness, "takes_world", False):
+                world = TemplateWorld(parts.world or WorldSpec(), root, scratch)
+                world.prepare()
             yield Surroundings(confinement=confinement, world=world, fingerprint=parts.harness.fingerprint())
         finally:
             if world is not None:
@@ -175,7 +190,16 @@ class Eval:
 
     def _check_unchanged(self, manifest: RunManifest, around: Surroundings) -> None:
         now = make_manifest(self.name, self.parts, self.settings, around.confinement, fingerprint=around.fingerprint)
-        fields = ("dataset_digest", "harness_digest", "fingerprint", "judges", "attempts", "seed", "limits", "isolation")
+        fields = (
+            "dataset_digest",
+            "harness_digest",
+            "fingerprint",
+            "judges",
+            "attempts",
+            "seed",
+            "limits",
+            "isolation",
+        )
         changed = [field for field in fields if getattr(now, field) != getattr(manifest, field)]
         if changed:
             message = f"run {manifest.run_id} cannot be resumed: {', '.join(changed)} changed since it started"
@@ -207,24 +231,24 @@ class Started:
         self.plan = planned
         self.interruption = ""
 
-    def run(self, progress: Progress | None = None) -> Report:
+    def run(self, progress: Progress | None = None) -> Built:
         """Drive the run to its end and report."""
         if _loop_is_running():
             raise AssayError("an event loop is running already: use `await evaluation.arun()`")
         engine = self._engine()
         if engine is not None:
             asyncio.run(self._drive(engine, progress or Silent()))
-        return self.report()
+        return self.built()
 
-    async def arun(self, progress: Progress | None = None) -> Report:
+    async def arun(self, progress: Progress | None = None) -> Built:
         """Do the same as `run` inside an event loop."""
         engine = self._engine()
         if engine is not None:
             await self._drive(engine, progress or Silent())
-        return self.report()
+        return self.built()
 
-    def report(self) -> Report:
-        """Fold what stands in the store."""
+    def built(self) -> Built:
+        """Fold what stands in the store, with the comparison behind the decision."""
         return build_report(self._store, self.manifest.run_id, link=self._eval.settings.link)
 
     def _engine(self) -> LocalEngine | None:
@@ -247,7 +271,7 @@ class Started:
             harness=evaluation.parts.harness,
             judges=evaluation.parts.judges,
             evaluate=evaluate_all,
-            limits=evaluation.settings.limits,
+            limits=evaluation.settings.limits or Limits(),
             isolation=around.confinement.kind,
             world=around.world,
             open_sandbox=None if only_judging else around.confinement.open_sandbox,
@@ -264,6 +288,12 @@ class Started:
         ended = await Pool(self._job(), self._store, engine, progress, tally).drive()
         self._store.finish_run(run_id, ended.status)
         self.interruption = ended.reason
+
+
+def _below(root: Path, path: str) -> tuple[str, ...]:
+    """Return a path relative to the project, or nothing where it lies elsewhere."""
+    full = Path(path).resolve() if path else root
+    return (str(full.relative_to(root)),) if full != root and full.is_relative_to(root) else ()
 
 
 def _loop_is_running() -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from assay.core.codec import digest, new_id
 from assay.core.protocols import World
 from assay.core.run import JudgeRef, RunManifest
+from assay.core.usage import Limits
 from assay.eval.confine import Confinement
 from assay.eval.parts import Parts
 from assay.eval.settings import EvalSettings
@@ -84,7 +85,7 @@ def make_manifest(
         isolation=confinement.kind,
         isolation_note=confinement.note,
         guarantees=confinement.guarantees,
-        limits=settings.limits,
+        limits=settings.limits or Limits(),
         retries=settings.retries,
         seed=settings.seed,
         gate=settings.gate,

@@ -12,13 +12,14 @@ import msgspec
 from assay.core.case import Case, Dataset
 from assay.core.errors import ConfigError, Problem
 from assay.core.protocols import Harness, Judge
-from assay.core.tables import nearest
+from assay.core.tables import convert_table, nearest
 from assay.datasets.files import load, with_tags
 from assay.eval.config import Config
 from assay.harnesses.config import HarnessSpec, harness_from_config
 from assay.harnesses.function import FunctionHarness
 from assay.judges.code import FunctionJudge
 from assay.judges.registry import from_config
+from assay.worlds.spec import WorldSpec
 
 T = TypeVar("T")
 JudgeLike = Judge | Callable[..., Any] | str | Mapping[str, Any]
@@ -37,6 +38,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """How the agent is invoked."""
     spec: HarnessSpec
     """What the harness says about its surroundings."""
+    world: WorldSpec | None
+    """What every episode's world is made of; None when the harness says nothing of it."""
 
 
 def resolve(
@@ -51,7 +54,8 @@ def resolve(
     found_harness = _attempt(lambda: _harness(harness, config), problems)
     if problems or found_judges is None or found_dataset is None or found_harness is None:
         raise ConfigError(problems)
-    return Parts(judges=found_judges, dataset=found_dataset, harness=found_harness[0], spec=found_harness[1])
+    built, spec, world = found_harness
+    return Parts(judges=found_judges, dataset=found_dataset, harness=built, spec=spec, world=world)
 
 
 def _attempt(make: Callable[[], T], problems: list[Problem]) -> T | None:
@@ -84,18 +88,17 @@ def _judges(values: Sequence[JudgeLike], config: Config) -> tuple[Judge, ...]:
 
 def _judge(value: JudgeLike, index: int, config: Config) -> Judge:
     if isinstance(value, str) and value in config.judges:
+        key = f"judge.{value}"
         try:
-            return from_config({"name": value} | config.judges[value], key=f"judge.{value}")
+            return from_config({"name": value} | config.judges[value], key=key, root=config.root)
         except ConfigError as error:
             raise ConfigError(config.placed(error.problems)) from error
     if isinstance(value, str) and ":" not in value:
         hint = nearest(value, config.judges) or 'write "module:function", or declare it in assay.toml'
         raise ConfigError([Problem(message=f'no judge is named "{value}"', key=f"judges[{index}]", hint=hint)])
     if isinstance(value, str | Mapping):
-        return from_config(value, key=f"judges[{index}]")
-    if isinstance(value, Judge):
-        return value
-    return FunctionJudge(value)
+        return from_config(value, key=f"judges[{index}]", root=config.root)
+    return value if isinstance(value, Judge) else FunctionJudge(value)
 
 
 def _dataset(value: DatasetLike, tags: Sequence[str], config: Config) -> Dataset:
@@ -113,16 +116,24 @@ def _dataset(value: DatasetLike, tags: Sequence[str], config: Config) -> Dataset
     return dataset
 
 
-def _harness(value: HarnessLike, config: Config) -> tuple[Harness, HarnessSpec]:
+def _harness(value: HarnessLike, config: Config) -> tuple[Harness, HarnessSpec, WorldSpec | None]:
     if isinstance(value, str):
         table = config.harnesses.get(value)
         if table is None:
             hint = nearest(value, config.harnesses) or f"declare it as [harness.{value}] in assay.toml"
             raise ConfigError([Problem(message=f'no harness is named "{value}"', key="harness", hint=hint)])
         try:
-            return harness_from_config(value, table, config.root)
+            harness, spec = harness_from_config(value, table, config.root)
+            return harness, spec, _world(spec, f"harness.{value}.world")
         except ConfigError as error:
             raise ConfigError(config.placed(error.problems)) from error
     if isinstance(value, Harness):
-        return value, HarnessSpec()
-    return FunctionHarness.of(value, root=config.root), HarnessSpec()
+        return value, HarnessSpec(), None
+    return FunctionHarness.of(value, root=config.root), HarnessSpec(), None
+
+
+def _world(spec: HarnessSpec, key: str) -> WorldSpec | None:
+    if spec.world is None and not spec.env:
+        return None
+    world = convert_table(spec.world or {}, WorldSpec, key=key)
+    return msgspec.structs.replace(world, env=tuple(dict.fromkeys((*world.env, *spec.env))))

@@ -17,8 +17,8 @@ class EvalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Attempts per case; more than one gives pass@k and pass^k."""
     tags: tuple[str, ...] = ()
     """Only cases with at least one of these tags; all cases when empty."""
-    limits: Limits = Limits()
-    """What one episode may use."""
+    limits: Limits | None = None
+    """What one episode may use, instead of what the harness says."""
     gate: GateRules | None = None
     """Rules that decide a run; no decision without them."""
     retries: int = 2

@@ -92,7 +92,9 @@ class Project:
         if not (self.root / FILE_NAME).is_file():
             hint = "run `assay init` to start a project here"
         else:
-            hint = nearest(name, names) or (f"evals: {', '.join(names)}" if names else f"write {EVALS_FOLDER}/{name}.toml")
+            hint = nearest(name, names) or (
+                f"evals: {', '.join(names)}" if names else f"write {EVALS_FOLDER}/{name}.toml"
+            )
         return Problem(message=f'no eval is named "{name}"', path=_shown(self.root / EVALS_FOLDER), hint=hint)
 
 

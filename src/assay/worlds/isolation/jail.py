@@ -6,12 +6,13 @@ directories. The kernel takes all of it down when the supervisor, PID 1 in there
 """
 
 # Pathlib would take milliseconds of every start; nothing below the worker imports it.
-# ruff: noqa: PTH103, PTH110, PTH112, PTH120, PTH123
+# ruff: noqa: PTH103, PTH110, PTH112, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 
 import os
 import socket
+import time
 from typing import TYPE_CHECKING
 
 from assay.worlds.isolation import linux
@@ -34,6 +35,8 @@ _NAMESPACES = (
     | linux.CLONE_NEWUTS
     | linux.CLONE_NEWCGROUP
 )
+_THREADS_END_S = 1.0
+_THREADS_PAUSE_S = 0.0002
 _QUIET = linux.MS_NOSUID | linux.MS_NODEV
 
 
@@ -45,6 +48,7 @@ def enter(setting: Setting, binds: list[tuple[str, str]]) -> None:
     Raises `OSError` where the kernel or a security module forbids it.
     """
     uid, gid = os.geteuid(), os.getegid()
+    _wait_until_single_threaded()
     linux.unshare(_NAMESPACES | (linux.CLONE_NEWNET if setting.own_network else 0))
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{UID} {uid} 1")
@@ -56,6 +60,16 @@ def enter(setting: Setting, binds: list[tuple[str, str]]) -> None:
     if setting.own_network:
         linux.raise_loopback()
     linux.set_dumpable(dumpable=False)
+
+
+def _wait_until_single_threaded() -> None:
+    """Let threads end that what the agent imported started after the fork (the OpenTelemetry SDK asks for its resource).
+
+    The kernel gives no user namespace to a process with threads; one that keeps them is refused by `unshare`.
+    """
+    deadline = time.monotonic() + _THREADS_END_S
+    while len(os.listdir("/proc/self/task")) > 1 and time.monotonic() < deadline:
+        time.sleep(_THREADS_PAUSE_S)
 
 
 def trouble(setting: Setting) -> str:
