@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from assay.otel.bounds import DEFAULT_BOUNDS, Bounds
 from assay.otel.hook import ProviderHook
-from assay.otel.raw import NOTES, UNFINISHED, RawEvent, RawSpan, accept
+from assay.otel.raw import NOTES, UNFINISHED, RawEvent, RawSpan, accept, dropped_note
 
 Sink: TypeAlias = Callable[[RawSpan], None]
 """Takes the ended spans of one episode, on whatever thread ended them."""
@@ -175,7 +175,7 @@ def _raw(span: Any, *, is_finished: bool) -> RawSpan:
         attributes[UNFINISHED] = True
     dropped = span.dropped_attributes + span.dropped_events
     if dropped:
-        attributes[NOTES] = [f"OpenTelemetry's own limits dropped {dropped} attributes and events"]
+        attributes[NOTES] = [dropped_note(dropped)]
     return RawSpan(
         trace_id=f"{context.trace_id:032x}",
         span_id=f"{context.span_id:016x}",

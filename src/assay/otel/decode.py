@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from assay.otel.bounds import DEFAULT_BOUNDS, Bounds
-from assay.otel.raw import MalformedSpansError, RawEvent, RawSpan, accept
+from assay.otel.raw import NOTES, MalformedSpansError, RawEvent, RawSpan, accept, dropped_note
 
 _KINDS = {
     "SPAN_KIND_INTERNAL": 1,
@@ -106,7 +106,10 @@ def _protobuf_spans(request: Any) -> Iterator[RawSpan]:
                     end_ns=span.end_time_unix_nano,
                     status=span.status.code,
                     status_message=span.status.message,
-                    attributes=_protobuf_attributes(span.attributes),
+                    attributes=_noted(
+                        _protobuf_attributes(span.attributes),
+                        span.dropped_attributes_count + span.dropped_events_count,
+                    ),
                     events=tuple(
                         RawEvent(
                             name=event.name,
@@ -118,6 +121,12 @@ def _protobuf_spans(request: Any) -> Iterator[RawSpan]:
                     resource=resource,
                     scope=scope,
                 )
+
+
+def _noted(attributes: dict[str, Any], dropped: int) -> dict[str, Any]:
+    if dropped > 0:
+        attributes[NOTES] = [dropped_note(dropped)]
+    return attributes
 
 
 def _protobuf_attributes(pairs: Any) -> dict[str, Any]:
@@ -154,7 +163,10 @@ def _json_span(span: Mapping[str, Any], resource: dict[str, Any], scope: str) ->
         end_ns=_integer(span.get("endTimeUnixNano")),
         status=_enum(status.get("code"), _STATUS),
         status_message=_text(status.get("message")),
-        attributes=_json_attributes(span.get("attributes")),
+        attributes=_noted(
+            _json_attributes(span.get("attributes")),
+            _integer(span.get("droppedAttributesCount")) + _integer(span.get("droppedEventsCount")),
+        ),
         events=tuple(
             RawEvent(
                 name=_text(event.get("name")),

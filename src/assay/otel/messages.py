@@ -136,7 +136,8 @@ def plain(messages: Sequence[Message]) -> Any:
     only = messages[0]
     if len(messages) == 1 and only == Message(role=only.role, text=only.text):
         return only.text
-    return [msgspec.to_builtins(message) for message in messages]
+    # through JSON, so that the value is what will be read from the store: lists, no tuples
+    return msgspec.json.decode(msgspec.json.encode(messages))
 
 
 @dataclass(slots=True)
@@ -268,7 +269,10 @@ def _block_text(block: Any) -> str | None:
     """Return the text of a text part, None for anything else."""
     if isinstance(block, str):
         return block
-    if not isinstance(block, dict) or block.get("type", "text") not in _TEXT:
+    if not isinstance(block, dict):
+        return None
+    kind = block.get("type", "text")
+    if not isinstance(kind, str) or kind not in _TEXT:
         return None
     text = _first(block, ("content", "text", "refusal"))
     return text if isinstance(text, str) else None

@@ -90,7 +90,8 @@ def accept(span: RawSpan, bounds: Bounds = DEFAULT_BOUNDS) -> RawSpan:
     bounder = Bounder(bounds)
     attributes = bounder.attributes(span.attributes)
     if notes:
-        attributes[NOTES] = notes
+        sent = attributes.get(NOTES)
+        attributes[NOTES] = [*sent, *notes] if isinstance(sent, list) else notes
     return RawSpan(
         trace_id=span.trace_id,
         span_id=span.span_id,
@@ -106,6 +107,11 @@ def accept(span: RawSpan, bounds: Bounds = DEFAULT_BOUNDS) -> RawSpan:
         resource=bounder.attributes(span.resource),
         scope=bounder.name(span.scope),
     )
+
+
+def dropped_note(count: int) -> str:
+    """Say that OpenTelemetry's SDK dropped something before we saw it."""
+    return f"OpenTelemetry's own limits dropped {count} attributes and events"
 
 
 def encode_raw(span: RawSpan) -> bytes:
