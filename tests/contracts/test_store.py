@@ -456,6 +456,45 @@ class TestEpisodes:
             store.trace("0" * 32)
 
 
+class TestHostileContent:
+    def test_what_no_database_holds_is_replaced_where_it_can_be_seen(self, store):
+        nasty = "a\0b\ud800'\"\\%s;--\u202e\U0001f600"
+        shown = "a␀b\\ud800'\"\\%s;--\u202e\U0001f600"
+        made = manifest(eval_name=nasty, dataset_path=nasty, host={"x": nasty})
+        store.create_run(made, [item(0, case_id=nasty, cluster=nasty, tags=(nasty, "x"))])
+        played = episode(
+            "ep",
+            case=Case(id=nasty, input=nasty, expected=2**100),
+            outputs=(nasty, float("inf")),
+            trace=trace_of("ep", model_span(nasty, tool=nasty, system=nasty, input_tokens=2**80)),
+            usage=Usage(input_tokens=2**80),
+            logs=nasty,
+        )
+        judged = [verdict(False, reason=nasty, evidence=(nasty,), score=float("nan"), cost_usd=float("inf"))]
+        one_claim(store)
+        assert store.commit("run-1", "w", [pack(Finished(seq=0, episode=played, verdicts=tuple(judged)), "")]) == [0]
+        row = store.scored("run-1")[0]
+        assert (row.case_id, row.cluster, row.tags, row.verdicts) == (
+            shown,
+            shown,
+            (shown, "x"),
+            {"exact": (False, None)},
+        )
+        (given,) = store.verdicts("ep")
+        assert (given.reason, given.evidence, given.score, given.cost_usd) == (shown, (shown,), None, None)
+        found = store.episode("ep")
+        assert found.outputs == (nasty.replace("\ud800", "\\ud800"), float("inf"))
+        assert (found.case.expected, found.usage.input_tokens) == (2**100, 10**12)
+        totals = store.totals("run-1")
+        assert (totals.models, totals.tools, totals.prompts) == ((shown,), (shown,), 1)
+        assert store.failures("run-1", 1)[0][0].reason == shown
+        assert store.runs(eval_name=nasty)[0].manifest.host == {"x": nasty.replace("\ud800", "\\ud800")}
+
+    def test_a_count_that_cannot_be_does_not_break_the_sums(self, store):
+        run_all(store, manifest(), items(3), usage=Usage(output_tokens=2**62))
+        assert store.totals("run-1").usage.output_tokens == 3 * 10**12
+
+
 class TestTraces:
     def test_a_trace_that_comes_twice_is_kept_once(self, store):
         same = Trace(trace_id="7" * 32, spans=(span(),), dropped_spans=1)

@@ -18,7 +18,7 @@ from assay.core.trace import Span, Trace
 from assay.core.verdict import Verdict
 from assay.store.blob import compress, encode, reader
 from assay.store.summary import summarize
-from assay.store.text import bounded, finite, plain
+from assay.store.text import bounded, count, finite, plain
 
 Row = tuple[Any, ...]
 
@@ -120,13 +120,13 @@ def _episode_row(finished: Finished, lock: str) -> Row:
         bounded(episode.seed),
         finite(episode.started_at) or 0.0,
         finite(episode.duration_s) or 0.0,
-        bounded(usage.input_tokens),
-        bounded(usage.output_tokens),
-        bounded(usage.cache_read_tokens),
-        bounded(usage.cache_write_tokens),
-        bounded(usage.reasoning_tokens),
-        bounded(usage.model_calls),
-        bounded(usage.tool_calls),
+        count(usage.input_tokens),
+        count(usage.output_tokens),
+        count(usage.cache_read_tokens),
+        count(usage.cache_write_tokens),
+        count(usage.reasoning_tokens),
+        count(usage.model_calls),
+        count(usage.tool_calls),
         finite(usage.cost_usd),
         plain(episode.trace.trace_id),
         episode.isolation,

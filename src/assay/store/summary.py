@@ -9,7 +9,7 @@ import msgspec
 
 from assay.core.codec import digest_bytes
 from assay.core.trace import ModelCall, Span, Trace
-from assay.store.text import bounded, finite, plain
+from assay.store.text import bounded, count, finite, plain
 
 _NAMES_KEPT = 64
 _NAME_CHARS = 200
@@ -36,12 +36,12 @@ def summarize(trace: Trace) -> tuple[Any, ...]:
         plain(root.status) if root else "unset",
         len(spans),
         sum([span.status == "error" for span in spans]),
-        bounded(trace.dropped_spans),
+        count(trace.dropped_spans),
         _names(call.model for call in calls) if calls else _NONE,
         _names(_tools(spans, calls)),
         _names(_prompts(calls)) if calls else _NONE,
-        bounded(sum([usage.input_tokens for usage in usages])),
-        bounded(sum([usage.output_tokens for usage in usages])),
+        count(sum([usage.input_tokens for usage in usages])),
+        count(sum([usage.output_tokens for usage in usages])),
         finite(sum(costs)) if costs else None,
     )
 

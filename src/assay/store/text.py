@@ -11,6 +11,9 @@ import msgspec
 LARGEST = 2**63 - 1
 """Largest integer that a column holds."""
 
+LARGEST_COUNT = 10**12
+"""Largest count of one episode that is believed: more would be a hostile trace, and overflow the sums of a run."""
+
 MAX_DEPTH = 100
 """Levels of nesting that are kept of a value that is nested too deeply to be encoded as it is."""
 
@@ -27,9 +30,14 @@ def plain(text: str) -> str:
     return text if text.isascii() else _without_surrogates(text)
 
 
-def bounded(number: int) -> int:
-    """Return an integer that a column can hold: the nearest one of 64 bits."""
-    return number if -LARGEST <= number <= LARGEST else (LARGEST if number > 0 else -LARGEST)
+def bounded(number: int, largest: int = LARGEST) -> int:
+    """Return the nearest integer that a column can hold, or of a smaller range."""
+    return number if -largest <= number <= largest else (largest if number > 0 else -largest)
+
+
+def count(number: int) -> int:
+    """Return a count that can be summed over a run."""
+    return bounded(number, LARGEST_COUNT)
 
 
 def finite(number: float | None) -> float | None:
