@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.harnesses.stages import Stage
 
 from assay.core.case import Case
 from assay.core.protocols import Attempt
@@ -28,3 +30,16 @@ def attempt() -> MakeAttempt:
         )
 
     return make
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A project with agents and a world."""
+    stage = Stage(tmp_path)
+    yield stage
+    stage.close()

@@ -29,15 +29,10 @@ class Channel(Protocol):
         ...
 
 
-def ready() -> None:
-    """Make this process ready to capture spans, before it is copied for every episode."""
-    span_capture().install()
-
-
 def play(payload: bytes, channel: Channel) -> None:
     """Play all turns and send the answers, the spans and the end. What the agent raises is part of the end."""
     script = decode_script(payload)
-    capture = span_capture()
+    capture = span_capture()  # hooks into OpenTelemetry now, or as soon as the agent imports it
     capture.open(script.trace_id, lambda span: channel.send(SPAN, encode_raw(span)))
     failure = None
     try:
@@ -53,7 +48,6 @@ def play(payload: bytes, channel: Channel) -> None:
 
 def _play_turns(script: Script, channel: Channel) -> None:
     function = script.target.load()
-    span_capture().install()
     arguments: tuple[Any, ...] = (WorldHandle(script.surroundings),) if takes_world(function) else ()
     bounds = answer_bounds(script.output_kb)
     with asyncio.Runner() as runner:  # its loop is made when it is first needed and lives through all turns

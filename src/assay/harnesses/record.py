@@ -32,6 +32,11 @@ class Record:
         """The limit that the spans passed; None while the episode may go on."""
         return self._watch.failure if self._watch is not None else None
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every turn has its answer."""
+        return len(self.outputs) == len(self._attempt.case.turns)
+
     def add_span(self, span: RawSpan) -> Failure | None:
         """Take a span; returns the failure when a limit is passed."""
         if self._watch is None:

@@ -20,7 +20,7 @@ from assay.harnesses.script import END, OUTPUT, SPAN, End, decode_end
 from assay.otel.bounds import clean_text, cut_text
 from assay.otel.raw import MalformedSpansError, decode_raw
 
-_LEAVE_S = 5.0
+_LEAVE_S = 3.0
 _FRAME_BYTES = 256 << 20
 _MESSAGE = 2_000
 _DETAIL = 16_000
@@ -49,7 +49,7 @@ async def watch(running: Running, record: Record, limits: Limits) -> Played:
             left = await running.exit()
     if left.status == "lost":
         raise WorldError(f"the sandbox lost the agent: {left.detail}")
-    failure = stage.failure or _judged(stage.end, left, limits)
+    failure = stage.failure or _failure(stage.end, left, record, limits)
     notes = [] if stage.end is None or not stage.end.note else [f"assay: {stage.end.note}".encode()]
     if stage.malformed:
         notes.append(f"assay: {stage.malformed} malformed messages from the agent's process were ignored".encode())
@@ -95,10 +95,12 @@ class _Stage:
         return self.end is not None or self.failure is not None
 
 
-def _judged(end: End | None, left: Exit, limits: Limits) -> Failure | None:
+def _failure(end: End | None, left: Exit, record: Record, limits: Limits) -> Failure | None:
     """Say why the agent failed; None if it did not."""
-    if end is not None:
-        return None if end.failure is None else _agents_word(end.failure, limits)
+    if end is not None and end.failure is not None:
+        return _agents_word(end.failure, limits)
+    if end is not None and record.is_complete:
+        return None
     return exit_failure(left, limits, "before it answered") or Failure(
         boundary="agent", kind="no_answer", message="the agent's process ended before it answered", detail=_tail(left)
     )

@@ -32,7 +32,6 @@ async def play_here(
     Spans that end inside belong to the episode. A coroutine that blocks the loop cannot be stopped.
     """
     capture = span_capture()
-    capture.install()
     arguments = () if handle is None else (handle,)
     call = function if _is_async(function) else functools.partial(_in_thread, function)
     patience = asyncio.timeout(attempt.limits.wall_s)

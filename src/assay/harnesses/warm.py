@@ -3,6 +3,8 @@
 The one module of assay whose import does something, because importing is all that a zygote is asked to do.
 """
 
-from assay.harnesses.player import ready
+from assay.harnesses import capturing, player
 
-ready()
+__all__ = ["player"]
+
+capturing.span_capture()
