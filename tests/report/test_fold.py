@@ -69,7 +69,7 @@ def test_the_case_is_the_unit():
 
 
 def test_repeats_use_the_cases_with_enough_judged_attempts():
-    rows = repeated({2: 3}, 2) + [row("half", True), row("half", None, attempt=1)]
+    rows = [*repeated({2: 3}, 2), row("half", True), row("half", None, attempt=1)]
     assert [(point.k, point.cases) for point in report(rows).repeats] == [(1, 4), (2, 3)]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import islice
 from typing import Any
 
 TEXT_LIMIT = 20_000
@@ -17,7 +18,7 @@ TEXT_LIMIT = 20_000
 _SEQUENCE = re.compile(
     r"\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]"  # CSI: colors, cursor movement, erasing
     r"|\x1b[\]PX^_][^\x07\x1b\x9c]{0,4096}(?:\x07|\x1b\\|\x9c)"  # OSC, DCS and the like: titles, links, clipboard
-    r"|\x1b[ -/]{0,2}[0-~]"  # two-character escapes: reset, charset
+    r"|\x1b[ -/]{0,2}[0-OQ-WYZ\\`-~]"  # two-character escapes: reset, charset
     r"|\x9b[0-?]{0,64}[ -/]{0,8}[@-~]"  # CSI in one byte
 )
 _UNSAFE = re.compile(
@@ -126,36 +127,36 @@ class _Printer:
 
     def write(self, value: Any, depth: int) -> None:
         if isinstance(value, dict):
-            self._collection(
-                "{}", [(f"{self._scalar(str(key))}: ", item) for key, item in self._some(value.items())], depth
-            )
+            self._collection("{}", [(str(key), item) for key, item in self._some(value.items())], depth)
         elif isinstance(value, (list, tuple)):
-            self._collection("[]", [("", item) for item in self._some(value)], depth)
+            self._collection("[]", [(None, item) for item in self._some(value)], depth)
         else:
             self._put(self._scalar(value))
 
     def _some(self, items: Any) -> list[Any]:
         """Take no more items than the budget could show."""
-        kept = [item for _, item in zip(range(self.left // 2 + 1), items, strict=False)]
+        kept = list(islice(items, max(0, self.left // 2) + 1))
         if len(kept) < len(items):
             self.is_cut = True
         return kept
 
-    def _collection(self, brackets: str, items: list[tuple[str, Any]], depth: int) -> None:
+    def _collection(self, brackets: str, items: list[tuple[str | None, Any]], depth: int) -> None:
         if not items:
             self._put(brackets)
             return
-        if depth >= self._DEEPEST:
+        if depth >= self._DEEPEST or self.left <= 0:
             self.is_cut = True
             self._put("\u2026")
             return
         self._put(brackets[0])
-        for position, (label, item) in enumerate(items):
+        for position, (key, item) in enumerate(items):
             if self.left <= 0:
                 self.is_cut = True
                 self._put("\n\u2026")
                 break
-            self._put((",\n" if position else "\n") + "  " * (depth + 1) + label)
+            self._put((",\n" if position else "\n") + "  " * (depth + 1))
+            if key is not None:
+                self._put(self._scalar(key) + ": ")
             self.write(item, depth + 1)
         self._put("\n" + "  " * depth + brackets[1])
 

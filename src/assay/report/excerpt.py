@@ -140,30 +140,44 @@ class Excerpt(msgspec.Struct, frozen=True, kw_only=True):
 
 def excerpt(episode: Episode, verdicts: Sequence[Verdict]) -> Excerpt:
     """Return what is worth reading of an episode, in at most about `EPISODE_LIMIT` characters."""
-    budget = _Budget()
+    budget, trace, effects, failure = _Budget(), episode.trace, episode.effects, episode.failure
+    budget.open_section(0.2)
     words = tuple(budget.word(verdict) for verdict in sorted(verdicts, key=_gravity))
-    failure = episode.failure
-    kept = Excerpt(
+    error = None
+    if failure is not None:
+        error = (
+            budget.name(f"{failure.boundary} {failure.kind}"),
+            budget.text(failure.message),
+            budget.text(failure.detail),
+        )
+    budget.open_section(0.3)
+    expected = None if episode.case.expected is None else budget.value(episode.case.expected)
+    turns = tuple(budget.turns(episode))
+    budget.open_section(0.3)
+    tables = tuple(budget.table(diff) for diff in budget.some(effects.tables, _TABLES, "tables"))
+    files = tuple(budget.file(change) for change in budget.some(effects.files, _FILES, "files"))
+    budget.open_section(0.5)
+    logs = budget.text(episode.logs) if episode.logs else None
+    calls = tuple(budget.calls(trace.tool_calls, verdicts))
+    budget.open_section(1.0)
+    messages = tuple(budget.said(message) for message in budget.some(trace.messages, _MESSAGES, "messages"))
+    return Excerpt(
         episode_id=episode.id,
-        trace_id=episode.trace.trace_id,
+        trace_id=trace.trace_id,
         tags=episode.case.tags[:_NAMES],
         verdicts=words,
-        failure=None
-        if failure is None
-        else (_name(f"{failure.boundary} {failure.kind}"), budget.text(failure.message), budget.text(failure.detail)),
-        expected=None if episode.case.expected is None else budget.value(episode.case.expected),
-        turns=tuple(budget.turns(episode)),
-        messages=tuple(budget.said(message) for message in budget.some(episode.trace.messages, _MESSAGES, "messages")),
-        calls=tuple(budget.calls(episode.trace.tool_calls, verdicts)),
-        tables=tuple(budget.table(diff) for diff in budget.some(episode.effects.tables, _TABLES, "tables")),
-        files=tuple(budget.file(change) for change in budget.some(episode.effects.files, _FILES, "files")),
-        logs=budget.text(episode.logs) if episode.logs else None,
+        failure=error,
+        expected=expected,
+        turns=turns,
+        messages=messages,
+        calls=calls,
+        tables=tables,
+        files=files,
+        logs=logs,
         facts=tuple(_facts(episode)),
-        notes=(),
-        size=0,
+        notes=(*budget.notes, *_left_out(effects, trace.dropped_spans)),
+        size=EPISODE_LIMIT - budget.left,
     )
-    notes = (*budget.notes, *_left_out(episode.effects, episode.trace.dropped_spans))
-    return msgspec.structs.replace(kept, notes=notes, size=EPISODE_LIMIT - budget.left)
 
 
 def _gravity(verdict: Verdict) -> int:
@@ -176,6 +190,15 @@ class _Budget:
     def __init__(self) -> None:
         self.left = EPISODE_LIMIT
         self.notes: list[str] = []
+        self._floor = 0
+
+    def open_section(self, share: float) -> None:
+        """Let what follows use this share of what is left, so that a long conversation does not crowd out the effects."""
+        self._floor = int(self.left * (1.0 - share))
+
+    @property
+    def _room(self) -> int:
+        return max(0, self.left - self._floor)
 
     def some(self, items: Sequence[T], limit: int, what: str) -> Iterable[T]:
         if len(items) > limit:
@@ -183,14 +206,22 @@ class _Budget:
         return islice(items, limit)
 
     def text(self, text: str) -> Passage:
-        head, left_out = cut(text, max(0, min(TEXT_LIMIT, self.left)))
+        head, left_out = cut(text, min(TEXT_LIMIT, self._room))
         self.left -= len(head)
         return Passage(text=head, is_cut=left_out > 0, size=len(text))
+
+    def name(self, text: str, limit: int = 120) -> str:
+        """Return a name as one line; a short mark remains of it when there is no more room."""
+        shown = line(text, max(2, min(limit, self._room)))
+        self.left -= len(shown)
+        return shown
 
     def value(self, value: Any) -> Passage:
         if isinstance(value, str):
             return self.text(value)
-        shown, is_cut = pretty(value, max(0, min(TEXT_LIMIT, self.left)))
+        if not self._room:
+            return Passage(text="", is_cut=True)
+        shown, is_cut = pretty(value, min(TEXT_LIMIT, self._room))
         self.left -= len(shown)
         return Passage(text=shown, is_cut=is_cut)
 
@@ -205,11 +236,11 @@ class _Budget:
 
     def said(self, message: Message) -> Said:
         return Said(
-            role=_name(message.role),
-            name=_name(message.name),
+            role=self.name(message.role),
+            name=self.name(message.name),
             text=self.text(message.text),
             reasoning=self.text(message.reasoning) if message.reasoning else None,
-            calls=tuple(_name(call.name) for call in message.tool_calls[:_NAMES]),
+            calls=tuple(self.name(call.name) for call in message.tool_calls[:_NAMES]),
             attachments=len(message.attachments),
         )
 
@@ -217,7 +248,7 @@ class _Budget:
         evidence = {span for verdict in verdicts for span in verdict.evidence}
         for call in self.some(calls, _CALLS, "tool calls"):
             yield Call(
-                name=_name(call.name),
+                name=self.name(call.name),
                 arguments=self.value(call.arguments),
                 result=None if call.result is None else self.value(call.result),
                 error=self.text(call.error) if call.error else None,
@@ -230,14 +261,14 @@ class _Budget:
             *(("removed", row, {}) for row in diff.removed),
             *(("changed", change.before, change.after) for change in diff.changed),
         ]
-        kept = changes[:_ROWS]
+        kept = changes[:_ROWS] if self._room else []
         names = list(dict.fromkeys(column for _, before, after in kept for column in (*before, *after)))
         if len(names) > _COLUMNS:
-            self.notes.append(f"{len(names) - _COLUMNS:,} further columns of {_name(diff.table)} are not shown")
+            self.notes.append(f"{len(names) - _COLUMNS:,} further columns of {self.name(diff.table)} are not shown")
         columns = names[:_COLUMNS]
         return Table(
-            name=_name(f"{diff.database}.{diff.table}"),
-            columns=tuple(_name(column) for column in columns),
+            name=self.name(f"{diff.database}.{diff.table}"),
+            columns=tuple(self.name(column) for column in columns),
             rows=tuple(
                 (kind, tuple(self._cell(kind, before.get(column), after.get(column)) for column in columns))
                 for kind, before, after in kept
@@ -251,7 +282,9 @@ class _Budget:
         return (shown[0], shown[1]) if one is None else (one, one)
 
     def _short(self, value: Any) -> str:
-        shown, is_cut = pretty(value, max(0, min(300, self.left)))
+        if not self._room:
+            return "\u2026"
+        shown, is_cut = pretty(value, min(300, self._room))
         self.left -= len(shown)
         return shown + ("\u2026" if is_cut else "")
 
@@ -260,7 +293,7 @@ class _Budget:
         if change.text is not None:
             text = self.text(change.text)
             text = msgspec.structs.replace(text, is_cut=text.is_cut or change.truncated)
-        return File(path=line(change.path, 500), change=change.change, size=change.size, text=text)
+        return File(path=self.name(change.path, 500), change=change.change, size=change.size, text=text)
 
 
 def _left_out(effects: Effects, spans: int) -> Iterable[str]:
@@ -286,7 +319,3 @@ def _facts(episode: Episode) -> Iterable[tuple[str, str]]:
     if episode.retry:
         yield "after retries", str(episode.retry)
     yield "trace", episode.trace.trace_id
-
-
-def _name(text: str) -> str:
-    return line(text, 120)

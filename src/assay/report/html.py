@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -22,7 +21,7 @@ from assay.core.verdict import Verdict
 from assay.report import words
 from assay.report.escaping import line, visible
 from assay.report.excerpt import Excerpt, excerpt
-from assay.report.failures import by_episode, show_command
+from assay.report.failures import by_episode, safe_link, show_command
 from assay.report.text import paired_notes
 
 if TYPE_CHECKING:
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
 ROWS_LIMIT = 2_000
 """Failed episodes that are listed at most."""
-
-_LINK = re.compile(r"https?://[^\s\"'<>\\\x00-\x20\x7f-\x9f]{1,2000}")
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,7 +151,7 @@ def _items(
                 case_id=line(first.case_id, 120),
                 attempt=first.attempt,
                 anchor=f"f-{position + 1}",
-                link=first.link if _LINK.fullmatch(first.link) else "",
+                link=safe_link(first.link),
                 kinds=list(dict.fromkeys(item.kind for item in group)),
                 judges=[judges.setdefault(item.judge, len(judges)) for item in group if item.judge],
                 tags=[known.setdefault(tag, len(known)) for tag in found],

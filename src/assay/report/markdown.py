@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from assay.core.report import Comparison, FailureItem, Flip, Report
 from assay.report import words
 from assay.report.escaping import code, markdown
-from assay.report.failures import show_command
+from assay.report.failures import safe_link, show_command
 from assay.report.text import overall_sentence, paired_notes
 
 LIMIT = 60_000
@@ -152,8 +152,8 @@ def _failure(item: FailureItem) -> tuple[str, ...]:
 
 
 def _open(item: FailureItem) -> str:
-    if re.fullmatch(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'*+,;=%-]{1,2000}", item.link):
-        return f"[trace](<{item.link.replace('|', '%7C')}>)"
+    if link := safe_link(item.link):
+        return f"[trace](<{link.replace('|', '%7C')}>)"
     return code(show_command(item.episode_id))
 
 

@@ -160,7 +160,7 @@ def _failure(items: Sequence[FailureItem], width: int) -> Iterator[Line]:
     first = items[0]
     attempt = f" #{first.attempt + 1}" if first.attempt else ""
     kind = (f"{words.kind(first.kind)} ", _KINDS.get(first.kind, ""))
-    yield [("  ", ""), kind, (fit(first.case_id, 60) + attempt, "bold")]
+    yield [("  ", ""), kind, (fit(first.case_id, min(60, width - 24)) + attempt, "bold")]
     for item in items:
         judge = f"{fit(item.judge, 40)}: " if item.judge else ""
         yield [("    ", ""), (judge, ""), (fit(item.reason or words.kind(item.kind), width - 4 - len(judge)), "")]
