@@ -1,0 +1,1 @@
+"""Datasets: files of cases, read lazily, checked completely, and imported from elsewhere."""
