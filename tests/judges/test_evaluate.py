@@ -13,7 +13,7 @@ from assay.core.protocols import Judge
 from assay.core.verdict import Verdict
 from assay.judges.code import FunctionJudge, judge
 from assay.judges.evaluate import EVIDENCE_ITEMS, REASON_CHARS, evaluate, evaluate_all, verdicts_for_error
-from assay.judges.match import Contains
+from assay.judges.match import Contains, Regex
 from tests.judges.episodes import make_episode
 
 EPISODE = make_episode("pong", expected="pong")
@@ -144,8 +144,6 @@ def test_a_judge_that_is_late_leaves_the_episode_unjudged(function: Callable[[Ep
 
 
 def test_a_catastrophic_expression_is_ended():
-    from assay.judges.match import Regex
-
     evil = Regex(value="(a+)+$", timeout_s=0.1)
     verdict = asyncio.run(evaluate(evil, make_episode("a" * 60 + "!")))
     assert verdict.passed is None
