@@ -14,6 +14,7 @@ from assay.engine.wire import Wire
 
 _LOG_TAIL = 4096
 _STILLBORN_LIMIT = 4
+_GROUP_S = 0.01
 _AHEAD_S = 0.05
 _AHEAD_LEAST, _AHEAD_MOST = 2, 512
 
@@ -89,8 +90,9 @@ class LocalEngine:
         worker.wire.send(["items", [(key, payload)]])
 
     async def results(self, timeout_s: float) -> list[Result]:
-        """Wait for results and return all that arrived; empty after `timeout_s` without any.
+        """Wait for results and return all that arrived within a moment; empty after `timeout_s` without any.
 
+        The moment lets a group grow, because what the caller does with it costs the same for one and for hundreds.
         Raises `HarnessError` when workers cannot start.
         """
         if not self._results:
@@ -99,6 +101,8 @@ class LocalEngine:
                 await asyncio.wait_for(self._arrived.wait(), timeout_s)
             except TimeoutError:
                 return []
+        if any(worker.held for worker in self._workers.values()):
+            await asyncio.sleep(_GROUP_S)
         if self._refusal:
             raise HarnessError(self._refusal)
         await self._replace_dead()
