@@ -149,7 +149,6 @@ def traced(request):
                 "execute_tool book", attributes={"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "book"}
             ):
                 time.sleep(0.001)
-            print(number, flush=True)
     return "booked"
 
 

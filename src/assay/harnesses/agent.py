@@ -77,6 +77,13 @@ class PythonAgent(msgspec.Struct, frozen=True, kw_only=True):
         """Content address of where the agent is."""
         return digest(["function", str(self.target or self.name)])
 
+    @property
+    def is_async(self) -> bool:
+        """Whether the agent's module says `async def`, as far as its source tells."""
+        spec = find_module(self.target.module, [*self.path, *sys.path]) if self.target is not None else None
+        source = spec.origin if spec is not None and (spec.origin or "").endswith(".py") else None
+        return source is not None and b"async def" in Path(source).read_bytes()
+
     def fingerprint(self) -> str:
         """Digest the agent's files and the dependency locks; empty for functions that have no file of their own."""
         if self.target is None:

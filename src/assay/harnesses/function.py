@@ -55,9 +55,9 @@ class FunctionHarness:
         """Have the agent imported and span capture prepared once, before it is copied for every episode."""
         if self._agent.target is None:
             return SandboxNeeds()
-        return SandboxNeeds(
-            preload=(self._agent.target.module, WARM), python_path=self._agent.path, env=content_environment()
-        )
+        loop = ("asyncio",) if self._agent.is_async else ()
+        preload = (*loop, self._agent.target.module, WARM)
+        return SandboxNeeds(preload=preload, python_path=self._agent.path, env=content_environment())
 
     async def play(self, attempt: Attempt, world: LiveWorld | None, sandbox: Sandbox | None) -> Played:
         """Play all turns. Raises `HarnessError` when the agent cannot be imported or lacks the world that it takes."""

@@ -5,10 +5,10 @@ Imported by the zygote, so it imports little.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable
-from typing import Any, Protocol
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -19,6 +19,9 @@ from assay.harnesses.handle import WorldHandle
 from assay.harnesses.script import END, OUTPUT, SPAN, End, Script, decode_script, encode_end
 from assay.harnesses.target import takes_world
 from assay.otel.raw import encode_raw
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Channel(Protocol):
@@ -50,12 +53,20 @@ def _play_turns(script: Script, channel: Channel) -> None:
     function = script.target.load()
     arguments: tuple[Any, ...] = (WorldHandle(script.surroundings),) if takes_world(function) else ()
     bounds = answer_bounds(script.output_kb)
-    with asyncio.Runner() as runner:  # its loop is made when it is first needed and lives through all turns
+    with ExitStack() as stack:
+        runner: asyncio.Runner | None = None
         for turn in script.turns:
             value = function(turn, *arguments)
             if inspect.isawaitable(value):
+                runner = runner or stack.enter_context(_runner())  # one loop for all turns
                 value = runner.run(_awaited(value))
             channel.send(OUTPUT, msgspec.json.encode(as_answer(value, bounds)))
+
+
+def _runner() -> asyncio.Runner:
+    import asyncio  # agents that are not async need none of it, and every copy of the zygote would carry it
+
+    return asyncio.Runner()
 
 
 async def _awaited(value: Awaitable[Any]) -> Any:
