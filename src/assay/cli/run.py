@@ -27,6 +27,7 @@ from assay.runner.plan import Plan
 @click.option("--attempts", type=click.IntRange(1), help="Attempts per case, instead of what the eval says.")
 @click.option("--tag", "tags", multiple=True, help="Only cases with this tag; may be given several times.")
 @click.option("--concurrency", type=click.IntRange(1), help="Episodes at once.")
+@click.option("--isolation", type=click.Choice(["auto", "jail", "process", "task"]), help="Kind of isolation.")
 @output_options
 def run(  # noqa: PLR0913 - one parameter per option is how click works
     names: tuple[str, ...],
@@ -37,6 +38,7 @@ def run(  # noqa: PLR0913 - one parameter per option is how click works
     attempts: int | None,
     tags: tuple[str, ...],
     concurrency: int | None,
+    isolation: str | None,
     outputs: Outputs,
 ) -> None:
     """Run evals of the project and print their reports.
@@ -47,7 +49,12 @@ def run(  # noqa: PLR0913 - one parameter per option is how click works
     project = Project()
     overrides: dict[str, Any] = {
         key: value
-        for key, value in (("attempts", attempts), ("tags", list(tags)), ("concurrency", concurrency))
+        for key, value in (
+            ("attempts", attempts),
+            ("tags", list(tags)),
+            ("concurrency", concurrency),
+            ("isolation", isolation),
+        )
         if value
     }
     evals = _build(project, _chosen(project, names, everything=everything), overrides)

@@ -73,8 +73,7 @@ def confine(
         kind = possible[0] if wanted == "auto" else wanted
         return Confinement(kind=kind, note=_NOTES[kind] if wanted != "auto" or kind != "task" else _ONLY_TASK)
     kind = wanted if wanted != "auto" or "jail" in sandboxed else "process"
-    network = cast("Literal['none', 'host']", spec.network)
-    found = _await(probe(cast("Literal['auto', 'jail', 'process']", kind), network=network))
+    found = _await(probe(cast("Literal['auto', 'jail', 'process']", kind), network=spec.network))
     if found.kind not in possible:
         raise IsolationUnavailableError(f"isolation {found.kind} cannot run this harness: {found.reason}")
     needs = harness.needs()
@@ -85,7 +84,7 @@ def confine(
         python_path=needs.python_path,
         project_root=str(root),
         hide=tuple(path for path in (*_ALWAYS_HIDDEN, *hide, *spec.hide) if (root / path).exists()),
-        network=network,
+        network=spec.network,
         output_bytes=64 * 1024,
     )
     return Confinement(

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import msgspec
@@ -217,7 +217,7 @@ class Pool:
         self._engine.drain()
 
     @contextmanager
-    def _interruptible(self) -> Iterator[None]:
+    def _interruptible(self) -> Generator[None]:
         """First Ctrl-C: start nothing new and let running episodes end. Second, or SIGTERM: stop now."""
         loop = asyncio.get_running_loop()
         driver = asyncio.current_task()
