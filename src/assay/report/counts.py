@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import fsum
-from operator import itemgetter
+from operator import add, itemgetter, truediv
 
 import msgspec
 
@@ -39,12 +39,12 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
 
     def bounds(self) -> tuple[float, float]:
         """Return the mean over cases if everything missing had failed, and if it had passed; (0, 1) without cases."""
-        rows = [row for row in zip(self.passed, self.judged, self.missing, strict=True) if row[1] or row[2]]
-        if not rows:
+        if not self.passed:
             return (0.0, 1.0)
-        worst = fsum([passed / (judged + missing) for passed, judged, missing in rows])
-        best = fsum([(passed + missing) / (judged + missing) for passed, judged, missing in rows])
-        return (worst / len(rows), best / len(rows))
+        planned = list(map(add, self.judged, self.missing))  # never 0: a case without a settled row is not listed
+        worst = fsum(map(truediv, self.passed, planned))
+        best = fsum(map(truediv, map(add, self.passed, self.missing), planned))
+        return (worst / len(planned), best / len(planned))
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
