@@ -15,7 +15,7 @@ from assay.core.errors import NotFoundError, StoreError
 from assay.core.plan import Action, Finished
 from assay.core.protocols import Store
 from assay.core.run import GateRules, JudgeRef
-from assay.core.trace import Trace
+from assay.core.trace import ToolCall, Trace
 from assay.core.usage import Usage
 from assay.store.pack import pack, pack_verdicts
 from tests.store.made import (
@@ -128,6 +128,8 @@ class TestLeases:
         assert [claim.seq for claim in store.claim("run-1", "b", 3, 60)] == [3, 4]
         assert store.claim("run-1", "b", 3, 60) == []
         assert store.claim("run-2", "b", 3, 60) == []
+        store.release("run-1", "a", [0], crashed=False)
+        assert store.claim("run-1", "b", 0, 60) == []
 
     def test_a_claim_says_what_must_be_done(self, store):
         run_all(store, manifest("run-0"), items(1))
@@ -604,6 +606,22 @@ class TestFigures:
         totals = store.totals("run-1")
         assert (totals.models, totals.tools, totals.prompts) == (("large", "small"), ("book", "search"), 2)
 
+    def test_names_beyond_a_bound_are_not_told_apart(self, store):
+        store.create_run(manifest(), items(40))
+        claims = store.claim("run-1", "w", 40, 60)
+        packed = [
+            finished(
+                claim,
+                trace=trace_of(
+                    f"ep-{claim.seq}",
+                    *(span(f"{n:016x}", tool=ToolCall(name=f"tool-{claim.seq}-{n}")) for n in range(60)),
+                ),
+            )
+            for claim in claims
+        ]
+        store.commit("run-1", "w", packed)
+        assert len(store.totals("run-1").tools) == 1000
+
     def test_worlds_that_differ_for_the_same_case_and_seed_are_counted(self, store):
         store.create_run(manifest(), items(7))
         claims = store.claim("run-1", "w", 7, 60)
@@ -650,8 +668,8 @@ class TestFigures:
         assert found[0].reason == "not as expected"
         assert found[3].reason == "agent: ValueError: it broke"
         assert (found[0].episode_id, found[0].trace_id) == ("ep-1-0", trace_of("ep-1-0").trace_id)
-        few, total = store.failures("run-1", 2)
-        assert (few, total) == (found[:2], 6)
+        for limit in (0, 2):
+            assert store.failures("run-1", limit) == (found[:limit], 6)
 
     def test_a_long_reason_is_cut_in_the_list_of_failures(self, store):
         run_all(store, manifest(), items(1), [verdict(False, reason="x" * 100_000)])

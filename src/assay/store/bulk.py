@@ -9,23 +9,45 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from assay.store.schema import episodes, trace_chunks, traces, verdicts, work
 
 Row = tuple[Any, ...]
 
+PLANNED = (
+    "run_id",
+    "seq",
+    "case_id",
+    "case_index",
+    "cluster",
+    "tags",
+    "attempt",
+    "lock",
+    "action",
+    "state",
+    "episode_id",
+)
+"""Columns of a ledger row that its plan fills."""
+
+_UNTOUCHED: dict[str, sa.ColumnElement[Any]] = {
+    "worker": sa.literal_column("''"),
+    "retries": sa.literal_column("0"),
+    "crashes": sa.literal_column("0"),
+}
+
 
 class Bulk:
-    """Writes many rows per call. Rows are tuples in the order of the table's columns."""
+    """Writes many rows per call. Rows are tuples in the order of the table's columns, unless it is said otherwise."""
 
     def __init__(self, dialect: sa.Dialect) -> None:
         self._dialect = dialect
-        insert = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
+        insert = _insert_of(dialect)
         verdict = insert(verdicts)
         # A real verdict is never changed; one that could not be given may be tried again.
         replaced = {column.name: verdict.excluded[column.name] for column in verdicts.c if not column.primary_key}
-        self._work = self._render(insert(work))
+        self._work = self._render(
+            sa.insert(work).values({name: sa.bindparam(name) for name in PLANNED} | _UNTOUCHED), PLANNED
+        )
         self._episodes = self._render(insert(episodes))
         self._verdicts = self._render(
             verdict.on_conflict_do_update(
@@ -43,7 +65,7 @@ class Bulk:
         self._close = self._render(done, ("of_run", "of_seq"))
 
     def insert_work(self, connection: sa.Connection, rows: Sequence[Row]) -> None:
-        """Insert ledger rows."""
+        """Insert ledger rows that no one has touched: the columns `PLANNED`."""
         self._execute(connection, self._work, rows)
 
     def insert_episodes(self, connection: sa.Connection, rows: Sequence[Row]) -> None:
@@ -78,3 +100,14 @@ class Bulk:
     def _execute(connection: sa.Connection, sql: str, rows: Sequence[Row]) -> None:
         if rows:
             connection.exec_driver_sql(sql, list(rows))
+
+
+def _insert_of(dialect: sa.Dialect) -> Any:
+    """Return the dialect's own insert, which knows ON CONFLICT; the other dialect stays unloaded (0.1 s)."""
+    if dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert

@@ -18,7 +18,7 @@ from assay.store.scores import judge_names
 from assay.store.summary import read_names
 
 NAMES_KEPT = 1000
-"""Models, and tools, that a run's totals name."""
+"""Models, tools and prompts that a run's totals tell apart."""
 
 _REASON_CHARS = 2000
 _DONE = work.c.state == "done"
@@ -29,27 +29,21 @@ _RANKS = ("failed", Outcome.agent_error.value, "unjudged", Outcome.infra_error.v
 
 def totals(connection: sa.Connection, run_id: str) -> RunTotals:
     """Return sums and distinct values over the settled episodes of a run."""
-    manifest = manifest_of(connection, run_id)
-    sums = [sa.func.coalesce(sa.func.sum(episodes.c[name]), 0) for name in _COUNTS]
-    *counts, cost = connection.execute(_settled(run_id, *sums, sa.func.sum(episodes.c.cost_usd))).one()
-    its_tries = sa.select(sa.func.coalesce(sa.func.sum(work.c.retries), 0)).where(work.c.run_id == run_id)
-    its_reused = sa.select(sa.func.count()).where(work.c.run_id == run_id, work.c.action != "run", _DONE)
-    costs, scores = _judge_figures(connection, manifest)
-    names = sa.select(traces.c.models, traces.c.tools, traces.c.prompts).join(
-        work, sa.and_(work.c.trace_id == traces.c.trace_id, work.c.run_id == run_id, _DONE)
-    )
-    models, tools, prompts = set[str](), set[str](), set[str]()
-    for some_models, some_tools, some_prompts in connection.execute(names.distinct()):
-        _collect(models, some_models)
-        _collect(tools, some_tools)
-        _collect(prompts, some_prompts)
+    costs, scores = _judge_figures(connection, manifest_of(connection, run_id))
+    counts = [sa.func.coalesce(sa.func.sum(episodes.c[name]), 0) for name in _COUNTS]
+    sums = _settled(run_id, sa.func.max(episodes.c.world_digest), sa.func.sum(episodes.c.cost_usd), *counts)
+    some_world, cost, *usage = connection.execute(sums).one()
+    taken = sa.case((sa.and_(work.c.action != "run", _DONE), 1), else_=0)
+    rows = sa.select(sa.func.sum(work.c.retries), sa.func.sum(taken)).where(work.c.run_id == run_id)
+    retried, reused = connection.execute(rows).one()
+    models, tools, prompts = _distinct_names(connection, run_id)
     return RunTotals(
-        usage=Usage(**dict(zip(_COUNTS, map(int, counts), strict=True)), cost_usd=cost),
+        usage=Usage(**dict(zip(_COUNTS, map(int, usage), strict=True)), cost_usd=cost),
         judge_cost_usd=costs,
         judge_scores=scores,
-        retried=connection.execute(its_tries).scalar_one(),
-        reused=connection.execute(its_reused).scalar_one(),
-        unequal_worlds=_unequal_worlds(connection, run_id),
+        retried=retried or 0,
+        reused=reused or 0,
+        unequal_worlds=_unequal_worlds(connection, run_id) if some_world else 0,
         models=tuple(sorted(models)),
         prompts=len(prompts),
         tools=tuple(sorted(tools)),
@@ -60,8 +54,9 @@ def failures(connection: sa.Connection, run_id: str, limit: int) -> tuple[list[F
     """Return the first failures in report order, and how many there are."""
     names = judge_names(manifest_of(connection, run_id))
     failing = sa.union_all(_failed_verdicts(run_id, list(names)), _lost_episodes(run_id)).subquery()
-    count = connection.execute(sa.select(sa.func.count()).select_from(failing)).scalar_one()
-    in_order = sa.select(failing).order_by(failing.c.rank, failing.c.seq, failing.c.place)
+    in_order = sa.select(failing, sa.func.count().over().label("total"))
+    in_order = in_order.order_by(failing.c.rank, failing.c.seq, failing.c.place).limit(max(limit, 1))
+    found = connection.execute(in_order).all()
     items = [
         FailureItem(
             case_id=row.case_id,
@@ -72,9 +67,9 @@ def failures(connection: sa.Connection, run_id: str, limit: int) -> tuple[list[F
             episode_id=row.episode_id,
             trace_id=row.trace_id,
         )
-        for row in connection.execute(in_order.limit(limit)).all()
+        for row in found[:limit]
     ]
-    return items, count
+    return items, found[0].total if found else 0
 
 
 def _failed_verdicts(run_id: str, digests: Sequence[str]) -> sa.Select[*tuple[Any, ...]]:
@@ -153,6 +148,12 @@ def _settled(run_id: str, *columns: sa.ColumnElement[Any]) -> sa.Select[*tuple[A
     return sa.select(*columns).select_from(work).join(episodes, mine)
 
 
-def _collect(names: set[str], column: str) -> None:
-    """Add the names in a column, up to the bound: traces may be hostile."""
-    names.update(read_names(column)[: NAMES_KEPT - len(names)])
+def _distinct_names(connection: sa.Connection, run_id: str) -> tuple[set[str], set[str], set[str]]:
+    """Return the models, tools and prompts of the settled episodes' traces, each up to a bound: traces may be hostile."""
+    mine = sa.and_(work.c.trace_id == traces.c.trace_id, work.c.run_id == run_id, _DONE)
+    query = sa.select(traces.c.models, traces.c.tools, traces.c.prompts).join(work, mine).distinct()
+    found = set[str](), set[str](), set[str]()
+    for columns in connection.execute(query):
+        for names, column in zip(found, columns, strict=True):
+            names.update(read_names(column)[: NAMES_KEPT - len(names)])
+    return found

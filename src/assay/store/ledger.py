@@ -36,7 +36,7 @@ def create_run(connection: sa.Connection, bulk: Bulk, manifest: RunManifest, ite
     while rows := [_row(manifest.run_id, item) for item in islice(rest, CHUNK)]:
         bulk.insert_work(connection, rows)
         total += len(rows)
-        has_existing = has_existing or any(row[_EPISODE_ID] is not None for row in rows)
+        has_existing = has_existing or any(row[-1] is not None for row in rows)
     if has_existing:
         _copy_outcomes(connection, manifest.run_id)
     connection.execute(sa.update(runs).where(runs.c.run_id == manifest.run_id).values(total=total))
@@ -44,6 +44,8 @@ def create_run(connection: sa.Connection, bulk: Bulk, manifest: RunManifest, ite
 
 def claim(connection: sa.Connection, run_id: str, worker: str, limit: int, lease_s: float) -> list[Claim]:
     """Lease rows that are pending, or whose lease has ended, in order."""
+    if limit < 1:
+        return []
     now = _now(connection)
     expired = _picked(
         sa.select(work.c.seq).where(work.c.run_id == run_id, work.c.worker > "", OPEN, work.c.lease_until < now)
@@ -198,13 +200,7 @@ def _row(run_id: str, item: WorkItem) -> Row:
         item.lock,
         item.action.value,
         "done" if item.action is Action.reuse else "pending",
-        "",
-        None,
-        0,
-        0,
         item.episode_id or None,
-        None,
-        None,
     )
 
 
@@ -216,5 +212,4 @@ def _seq(claimed: Claim) -> int:
     return claimed.seq
 
 
-_EPISODE_ID = list(work.c.keys()).index("episode_id")
 _CLAIM = ("seq", "case_index", "attempt", "retries", "crashes", "lock", "action", "episode_id")

@@ -154,8 +154,8 @@ class SqlStore:
 
 
 def _make_folder(address: Address) -> None:
-    """Make the folder of a SQLite file; assay's own folder keeps itself out of git."""
-    if address.path is None:
+    """Make the folder of a new SQLite file; assay's own folder keeps itself out of git."""
+    if address.path is None or address.path.exists():
         return
     folder = address.path.parent
     try:
