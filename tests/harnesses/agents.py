@@ -144,7 +144,7 @@ def traced(request):
 
     tracer = trace.get_tracer("tests")
     with tracer.start_as_current_span("plan"):
-        for number in range(request):
+        for _ in range(request):
             with tracer.start_as_current_span(
                 "execute_tool book", attributes={"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "book"}
             ):

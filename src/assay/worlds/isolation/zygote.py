@@ -17,12 +17,15 @@ import signal
 import socket
 import stat
 import sys
+import time
 from typing import NoReturn
 
 from assay.worlds.isolation import jail, order, process, wire
 from assay.worlds.isolation.supervisor import supervise, wake_on_signals
 
 _SWEEP_PAUSE_MS = 1
+_THREADS_END_S = 0.2
+_THREADS_PAUSE_S = 0.001
 
 
 def main() -> NoReturn:
@@ -58,11 +61,21 @@ def fork_hazard(before: dict[int, str]) -> str:
 
     Looks for threads, and for descriptors beyond `before` that copies would share: sockets, event loops, open files.
     """
-    threads = len(os.listdir("/proc/self/task")) - 1 if sys.platform == "linux" else 0
+    threads = _lasting_threads()
     if threads:
         return f"it started {threads} thread{'s' if threads > 1 else ''} on import"
     shared = [what for fd, what in sorted(_descriptors().items()) if fd not in before]
     return f"it left open on import: {', '.join(shared[:3])}" if shared else ""
+
+
+def _lasting_threads() -> int:
+    """Count the threads beside this one; those that just ended get a moment to leave the kernel's list."""
+    if sys.platform != "linux":
+        return 0
+    deadline = time.monotonic() + _THREADS_END_S
+    while (threads := len(os.listdir("/proc/self/task")) - 1) and time.monotonic() < deadline:
+        time.sleep(_THREADS_PAUSE_S)
+    return threads
 
 
 def _depend_on(setting: order.Setting) -> None:
