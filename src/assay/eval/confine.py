@@ -82,6 +82,7 @@ def confine(
         scratch=str(scratch),
         preload=needs.preload,
         python_path=needs.python_path,
+        env=needs.env,
         project_root=str(root),
         hide=tuple(path for path in (*_ALWAYS_HIDDEN, *hide, *spec.hide) if (root / path).exists()),
         network=spec.network,
