@@ -58,6 +58,8 @@ def file(tmp_path: Path) -> TomlFile:
         ("harness.with.quotes", 16),
         ("harness.with.quotes.odd key", 17),
         ("step.tool", 20),
+        ("harness", 12),
+        ("dotted", 3),
         ("judges", None),
     ],
 )

@@ -93,7 +93,9 @@ def write_files(built: Built, outputs: Outputs, store: Store) -> Iterator[Path]:
     if outputs.html is not None:
         from assay.report.html import render_html
 
-        yield _write(outputs.html, render_html(report, failed_episodes(report, store), comparison).encode())
+        tags = {row.case_id: row.tags for row in store.scored(report.manifest.run_id)}
+        page = render_html(report, failed_episodes(report, store), comparison, tags=tags)
+        yield _write(outputs.html, page.encode())
 
 
 def failed_episodes(report: Report, store: Store) -> Iterator[tuple[Episode, list[Verdict]]]:

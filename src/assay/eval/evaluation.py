@@ -91,8 +91,7 @@ class Eval:
     @contextmanager
     def start(self, *, fresh: bool = False, store: Store | None = None) -> Generator[Started]:
         """Plan a run and write it to the ledger; run it through the value that the context gives."""
-        commit = Commit(self.config.root)
-        with self._opened(store) as opened, self._surroundings() as around:
+        with Commit(self.config.root) as commit, self._opened(store) as opened, self._surroundings() as around:
             planned = plan(self.parts.dataset, self._owed(around, fresh=fresh), opened)
             manifest = make_manifest(
                 self.name, self.parts, self.settings, around.confinement, fingerprint=around.fingerprint
@@ -116,8 +115,7 @@ class Eval:
     @contextmanager
     def rejudge(self, run_id: str, *, store: Store | None = None) -> Generator[Started]:
         """Judge the episodes of a run with the judges as they are now: a new run, no agent call."""
-        commit = Commit(self.config.root)
-        with self._opened(store) as opened, self._surroundings() as around:
+        with Commit(self.config.root) as commit, self._opened(store) as opened, self._surroundings() as around:
             parent = opened.run(run_id)
             planned = rejudge_plan(parent.manifest.run_id, frozenset(j.digest for j in self.parts.judges), opened)
             old = parent.manifest

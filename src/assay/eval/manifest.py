@@ -8,7 +8,7 @@ import subprocess
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from assay.core.codec import digest, new_id
 from assay.core.protocols import World
@@ -18,11 +18,14 @@ from assay.eval.confine import Confinement
 from assay.eval.parts import Parts
 from assay.eval.settings import EvalSettings
 
+_GIT_S = 5.0
+
 
 class Commit:
     """The project's git commit, asked for in the background because git is slower than everything else here."""
 
     def __init__(self, root: Path) -> None:
+        self._commit = ""
         self._git: subprocess.Popen[bytes] | None = None
         try:
             self._git = subprocess.Popen(
@@ -34,17 +37,23 @@ class Commit:
         except OSError:
             return
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.read()
+
     def read(self) -> str:
         """Return the commit, `-dirty` appended when the tree was; empty outside of a repository."""
-        if self._git is None:
-            return ""
-        try:
-            out, _ = self._git.communicate(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._git.kill()
-            self._git.communicate()
-            return ""
-        return out.decode(errors="replace").strip() if self._git.returncode == 0 else ""
+        git, self._git = self._git, None
+        if git is not None:
+            try:
+                out, _ = git.communicate(timeout=_GIT_S)
+            except subprocess.TimeoutExpired:
+                git.kill()
+                out, _ = git.communicate()
+            self._commit = out.decode(errors="replace").strip() if git.returncode == 0 else ""
+        return self._commit
 
 
 def base_lock(parts: Parts, settings: EvalSettings, isolation: str, world: World | None, fingerprint: str) -> str:

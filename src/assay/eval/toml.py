@@ -41,7 +41,10 @@ class TomlFile:
         self._lines = _key_lines(text)
 
     def line(self, key: str) -> int | None:
-        """Return the line of a dotted key, or of the nearest table around it."""
+        """Return the line of a dotted key, else of the first key below it, else of the nearest table around it."""
+        below = (line for name, line in self._lines.items() if name.startswith(f"{key}."))
+        if key not in self._lines and (first := min(below, default=None)) is not None:
+            return first
         parts = key.split(".")
         while parts:
             if (line := self._lines.get(".".join(parts))) is not None:

@@ -24,7 +24,7 @@ def all_schemas() -> dict[str, dict[str, Any]]:
 def _eval() -> dict[str, Any]:
     (file, settings), parts = _components([EvalFile, EvalSettings])
     merged = parts[file] | {"properties": parts[file]["properties"] | parts[settings]["properties"]}
-    return _head("assay.eval/1") | merged | {"$defs": parts}
+    return merged | _head("assay.eval/1") | {"$defs": parts}
 
 
 def _config() -> dict[str, Any]:
@@ -52,7 +52,7 @@ def _config() -> dict[str, Any]:
 
 def _plain(type_: type[msgspec.Struct], title: str) -> dict[str, Any]:
     (name,), parts = _components([type_])
-    return _head(title) | parts.pop(name) | {"$defs": parts}
+    return parts.pop(name) | _head(title) | {"$defs": parts}
 
 
 def _components(types: list[type[msgspec.Struct]]) -> tuple[list[str], dict[str, Any]]:
