@@ -10,7 +10,7 @@ Every row is a ratio of medians of runs taken in turn, A B A B, in one go: machi
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import os
 import platform
@@ -57,7 +57,7 @@ def echo(peer: str) -> list[str]:
         bare, ours, *others = in_turn(repeats, *measures)
         ratio = ours["seconds"] / bare["seconds"]
         lines.append(_row(f"no-op agent, `task`, {n:,} cases: time against a bare loop", f"{ratio:.2f}x", "at most 4x"))
-        lines.append(_row(f"the same: durable episodes per second", f"{n / ours['seconds']:,.0f}", ""))
+        lines.append(_row("the same: durable episodes per second", f"{n / ours['seconds']:,.0f}", ""))
         if others:
             gain = others[0]["seconds"] / ours["seconds"]
             lines.append(
@@ -184,7 +184,7 @@ def main() -> None:
     print("\n".join(lines))
     if set(chosen) == set(GROUPS):
         host = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.release()}"
-        stamp = f"Measured {datetime.datetime.now(datetime.UTC):%Y-%m-%d} on {host}."
+        stamp = f"Measured {dt.datetime.now(dt.UTC):%Y-%m-%d} on {host}."
         before, _, rest = README.read_text().partition(_START)
         _, _, after = rest.partition(_END)
         README.write_text(f"{before}{_START}\n{stamp}\n\n" + "\n".join(lines) + f"\n{_END}{after}")

@@ -15,11 +15,11 @@ from assay.core.codec import canonical_json
 from assay.core.episode import Outcome
 from assay.core.errors import ConfigError
 from assay.core.protocols import Attempt
+from assay.core.recording import Recording
 from assay.core.trace import ToolCall, Trace
 from assay.core.usage import Limits
 from assay.datasets.imported import write_import
 from assay.datasets.imports import import_cases
-from assay.datasets.recordings import Recording
 from assay.datasets.tau_bench import import_tau_bench
 from assay.datasets.transcripts import ChatMessage, Transcript, trace_of
 from assay.harnesses.recorded import RecordedHarness

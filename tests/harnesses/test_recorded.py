@@ -11,8 +11,9 @@ from assay.core.effects import Effects, FileChange
 from assay.core.episode import Failure, Outcome
 from assay.core.errors import ConfigError, HarnessError
 from assay.core.protocols import Attempt, Played
+from assay.core.recording import Recording
 from assay.core.trace import Span, Trace
-from assay.harnesses.recorded import RecordedHarness, Recording
+from assay.harnesses.recorded import RecordedHarness
 
 
 def span(span_id: str, parent: str = "", start: int = 1) -> Span:

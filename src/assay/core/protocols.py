@@ -143,6 +143,16 @@ class Harness(Protocol):
     isolations: tuple[str, ...]
     """Kinds of isolation it can run under, best first; `remote` and `recorded` need no sandbox."""
 
+    @property
+    def takes_world(self) -> bool:
+        """Whether the agent wants a world even where no sandbox needs one; asked only then."""
+        ...
+
+    @property
+    def shares_port(self) -> bool:
+        """Whether it holds a port of this machine, so that only one worker may use it."""
+        ...
+
     def fingerprint(self) -> str:
         """Digest of the agent's files, dependency lock and declared settings; empty when none can be had."""
         ...

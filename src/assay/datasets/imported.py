@@ -10,9 +10,10 @@ import msgspec
 
 from assay.core.case import Case, Tier
 from assay.core.errors import ConfigError, Problem
+from assay.core.recording import Recording
 from assay.datasets.files import CASES_FILE, HEADER_FILE, write, write_lines
 from assay.datasets.problems import shown_path
-from assay.datasets.recordings import RECORDINGS_FILE, Recording, write_recordings
+from assay.datasets.recordings import RECORDINGS_FILE, write_recordings
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,9 +20,9 @@ from assay.core.case import Case
 from assay.core.codec import decode_json
 from assay.core.episode import Failure, Outcome
 from assay.core.errors import ConfigError, Problem
+from assay.core.recording import Recording
 from assay.datasets.imported import Imported
 from assay.datasets.problems import shown_path
-from assay.datasets.recordings import Recording
 from assay.datasets.transcripts import ChatMessage, Transcript, outputs_of, trace_of
 
 REWARD = "tau_bench.reward"

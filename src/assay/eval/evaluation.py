@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from assay.core.case import Dataset
 from assay.core.errors import AssayError, ConfigError, Problem
 from assay.core.protocols import Store, World
 from assay.core.report import Report
@@ -168,8 +169,9 @@ class Eval:
                 scratch=scratch.path,
                 hide=_below(root, parts.dataset.path),
             )
-            if confinement.needs_world or parts.world is not None or getattr(parts.harness, "takes_world", False):
+            if confinement.needs_world or parts.world is not None or parts.harness.takes_world:
                 world = TemplateWorld(parts.world or WorldSpec(), root, scratch)
+                _check_worlds(world, parts.dataset)
                 world.prepare()
             yield Surroundings(confinement=confinement, world=world, fingerprint=parts.harness.fingerprint())
         finally:
@@ -255,6 +257,8 @@ class Started:
             self._store.finish_run(self.manifest.run_id, "finished")
             return None
         workers, slots = self._eval.settings.width(self._around.confinement.kind)
+        if self._eval.parts.harness.shares_port:
+            workers, slots = 1, workers * slots
         engine = LocalEngine(self._job(), workers=min(workers, info.total - info.done), slots=slots)
         self._store.detach()
         engine.start()
@@ -286,6 +290,19 @@ class Started:
         ended = await Pool(self._job(), self._store, engine, progress, tally).drive()
         self._store.finish_run(run_id, ended.status)
         self.interruption = ended.reason
+
+
+def _check_worlds(world: TemplateWorld, dataset: Dataset) -> None:
+    """Check before anything runs that the overrides of every case fit; raises `ConfigError` with all that do not."""
+    problems: list[Problem] = []
+    for case in dataset.cases:
+        if case.world:
+            try:
+                world.check(case)
+            except ConfigError as error:
+                problems += [msgspec.structs.replace(each, key=f"{case.id}.{each.key}") for each in error.problems]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _below(root: Path, path: str) -> tuple[str, ...]:

@@ -54,6 +54,8 @@ class CommandHarness:
 
     kind = "command"
     isolations: tuple[str, ...] = ("jail", "process")
+    takes_world = False
+    shares_port = False
 
     def __init__(self, name: str, invocation: Invocation, root: Path, *, files: tuple[str, ...] = ()) -> None:
         """`files` are the patterns of the agent's files below `root`; without them nothing is reused.

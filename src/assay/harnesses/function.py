@@ -23,6 +23,7 @@ class FunctionHarness:
     """Calls `agent(input)` or `agent(input, world)`, sync or async, once per user turn."""
 
     kind = "function"
+    shares_port = False
 
     def __init__(self, name: str, agent: PythonAgent) -> None:
         """`name` becomes the name of the root span."""

@@ -43,6 +43,7 @@ class HttpHarness:
 
     kind = "http"
     isolations: tuple[str, ...] = ("remote",)
+    takes_world = False
 
     def __init__(self, name: str, endpoint: Endpoint) -> None:
         """Check everything that can be checked without asking.
@@ -58,6 +59,11 @@ class HttpHarness:
         if problems:
             raise ConfigError(problems)
         self._headers = {key: with_variables(value) for key, value in endpoint.headers.items()}
+
+    @property
+    def shares_port(self) -> bool:
+        """Whether spans are received on a port, which one process only can hold."""
+        return self._collector is not None
 
     def fingerprint(self) -> str:
         """Ask for the agent's version; empty when it tells none. Raises `HarnessError` when it cannot be asked."""

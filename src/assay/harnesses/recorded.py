@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from assay.core.codec import decode_json, digest, digest_bytes
-from assay.core.effects import NO_EFFECTS, Effects
 from assay.core.episode import Failure, Outcome
 from assay.core.errors import ConfigError, HarnessError, Problem
 from assay.core.protocols import Attempt, LiveWorld, Played, SandboxNeeds
+from assay.core.recording import Recording
 from assay.core.sandbox import Sandbox
 from assay.core.trace import Span, Trace
-
-
-class Recording(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a recordings file: an episode that happened elsewhere."""
-
-    case: str
-    """Id of the case."""
-    attempt: int = 0
-    """Which attempt at the case, from 0."""
-    outcome: Outcome = Outcome.finished
-    """How it ended."""
-    outputs: tuple[Any, ...] = ()
-    """One per user turn."""
-    trace: Trace = Trace(trace_id="")
-    """What the agent did; its trace id is replaced by the episode's."""
-    effects: Effects = NO_EFFECTS
-    """What it changed in its world."""
-    failure: Failure | None = None
-    """Why it did not finish."""
-    meta: dict[str, Any] = {}
-    """Where it comes from and what else is known, such as a recorded reward; nothing reads it."""
 
 
 class _Key(msgspec.Struct):
@@ -47,6 +25,8 @@ class RecordedHarness:
 
     kind = "recorded"
     isolations: tuple[str, ...] = ("recorded",)
+    takes_world = False
+    shares_port = False
 
     def __init__(self, name: str, path: Path) -> None:
         """Name the file of recordings (JSON lines). Raises `ConfigError` when it is not there."""

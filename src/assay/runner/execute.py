@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 import traceback
@@ -167,7 +168,8 @@ class EpisodeSession:
             played = await job.harness.play(attempt, live, self._sandbox)
             if live is None:
                 return played, played.effects or NO_EFFECTS, ""
-            return played, live.effects(), live.digest
+            # Comparing large worlds takes a while: other episodes go on meanwhile.
+            return played, await asyncio.to_thread(live.effects), live.digest
         except WorldError as error:
             return _lost(attempt, "world", error), NO_EFFECTS, ""
         except HarnessError as error:

@@ -163,7 +163,7 @@ class Pool:
             self._stop(f"{_LOST_IN_A_ROW} episodes in a row were lost to infrastructure; the last one: {note}")
 
     def _bury(self, seq: int, death: Death) -> None:
-        """A worker died with this row: try again alone; blame the episode only if it died alone, and not by SIGKILL.
+        """Settle a row whose worker died: try it alone, and blame the episode only if that ends the same, not by SIGKILL.
 
         SIGKILL comes from outside (the kernel out of memory, an operator), so it never counts against the agent.
         """
