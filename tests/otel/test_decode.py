@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from assay.otel.bounds import Bounds
 from assay.otel.decode import Batch, decode_json, decode_json_lines, decode_protobuf
@@ -84,8 +85,7 @@ def protobuf() -> bytes:
         end_time_unix_nano=1700000000500000000,
         dropped_attributes_count=2,
     )
-    span.status.code = 2
-    span.status.message = "bad"
+    span.status.MergeFrom(Status(code=Status.STATUS_CODE_ERROR, message="bad"))
     for key, field, value in (
         ("text", "string_value", "é"),
         ("yes", "bool_value", True),

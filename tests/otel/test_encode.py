@@ -16,8 +16,8 @@ from assay.core.usage import Usage
 from assay.otel.decode import decode_json, decode_json_lines, decode_protobuf
 from assay.otel.encode import encode_json_line, encode_json_spans, encode_protobuf, encode_protobuf_spans, to_raw
 from assay.otel.normalize import normalize, normalize_all
-from assay.otel.raw import is_id
-from tests.otel.made import OTHER_TRACE, TRACE, event, raw, span_id
+from assay.otel.raw import RawSpan, is_id
+from tests.otel.made import OTHER_TRACE, TRACE, agent, chat, event, raw, span_id, tool
 
 words = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12).filter(
     lambda text: text[:1] not in {"{", "[", '"'} and text.lstrip()[:1] not in {"{", "[", '"'}
@@ -114,6 +114,28 @@ def test_a_trace_survives_the_round_trip(trace: Trace) -> None:
     for batch in (decode_json(encode_json_line(trace)), decode_protobuf(encode_protobuf(trace))):
         assert batch.rejected == 0
         assert normalize(batch.spans) == trace
+
+
+WRAPPED = {
+    "gen_ai.input.messages": '[{"role": "user", "parts": [{"type": "text", "content": "a"}, {"type": "uri", "uri": "u"}]}]',
+    "gen_ai.output.messages": '[{"role": "assistant", "parts": [{"type": "tool_call", "id": "c", "name": "f"}]}]',
+}
+
+
+@pytest.mark.parametrize(
+    "spans",
+    [
+        [chat(1, tokens=(8, 3), attributes=WRAPPED), chat(2, 1, tokens=(8, 3), attributes=WRAPPED)],
+        [chat(1, tokens=(8, 3), attributes=WRAPPED), chat(2, 1, tokens=(8, 3))],
+        [agent(1, tokens=(8, 3), attributes=WRAPPED), chat(2, 1, tokens=(8, 3), attributes=WRAPPED)],
+        [agent(1, tokens=(8, 3), attributes=WRAPPED), tool(2, 1)],
+        [tool(1, name="f", arguments={"a": 1}), tool(2, 1, name="f", arguments={"a": 1})],
+    ],
+    ids=["wrapper", "donor", "agent", "agent that is its own call", "repeated tool"],
+)
+def test_spans_that_do_not_count_still_do_not_after_the_round_trip(spans: list[RawSpan]) -> None:
+    trace = normalize(spans)
+    assert normalize(decode_json(encode_json_line(trace)).spans) == trace
 
 
 TRIP = Trace(

@@ -242,6 +242,7 @@ def test_one_plain_message_is_its_text_and_everything_else_a_list() -> None:
     assert plain(()) is None
     assert plain((Message(role="user", text="hi"),)) == "hi"
     assert plain(CONVERSATION)[1]["tool_calls"][0]["name"] == "get_weather"
+    assert read_messages(plain(CONVERSATION), "user") == CONVERSATION
 
 
 def test_a_message_that_is_sent_again_is_read_once() -> None:
@@ -253,21 +254,14 @@ def test_a_message_that_is_sent_again_is_read_once() -> None:
 
 
 parts = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8)),
+    st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.text(max_size=8)),
     lambda inner: st.one_of(
         st.lists(inner, max_size=4),
         st.dictionaries(
             st.sampled_from(
-                ["role", "parts", "content", "type", "text", "tool_calls", "function", "id", "name", "arguments"]
-                + [
-                    "tool_call_id",
-                    "response",
-                    "toolUse",
-                    "toolResult",
-                    "messages",
-                    "reasoning",
-                    "data",
-                    "function_call",
+                [
+                    *("role", "parts", "content", "type", "text", "tool_calls", "function", "id", "name", "arguments"),
+                    *("tool_call_id", "response", "toolUse", "toolResult", "messages", "reasoning", "data"),
                 ]
             ),
             st.one_of(inner, st.sampled_from(["text", "tool_call", "tool_result", "reasoning", "blob", "function"])),

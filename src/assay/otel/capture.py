@@ -41,15 +41,18 @@ class SpanCapture:
     def __init__(self, bounds: Bounds = DEFAULT_BOUNDS) -> None:
         self._bounds = bounds
         self._episodes: dict[int, _Episode] = {}
+        self._unclaimed = 0
         self._current: ContextVar[_Episode | None] = ContextVar("assay.episode", default=None)
-        self.processor = _Processor(self)
+        self.processor: Any = _Processor(self)
         """The span processor, for providers that `install` cannot know of."""
         self._hook = ProviderHook(self.processor)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the traces should know: spans that cannot be seen, exporters of the agent's own."""
-        return self._hook.notes
+        if not self._unclaimed:
+            return self._hook.notes
+        return (*self._hook.notes, f"spans that began outside of every episode's context, not seen: {self._unclaimed}")
 
     def install(self) -> tuple[str, ...]:
         """See to it that spans arrive here, now or once the agent imports OpenTelemetry; returns `notes`.
@@ -103,7 +106,7 @@ class SpanCapture:
             self._send(episode, span, is_finished=False)
         if not episode.lost:
             return ""
-        return f"{episode.lost} spans could not be captured: {episode.reason}"
+        return f"spans that could not be captured: {episode.lost} ({episode.reason})"
 
     def started(self, span: Any) -> None:
         """Take note of a span that began."""
@@ -131,6 +134,7 @@ class SpanCapture:
             running = {id(each): each for each in self._episodes.values()}
             episode = next(iter(running.values())) if len(running) == 1 else None
         if episode is None or episode.trace_ids[0] not in self._episodes:
+            self._unclaimed += bool(self._episodes)
             return None
         episode.trace_ids.append(trace_id)
         self._episodes[trace_id] = episode

@@ -47,18 +47,27 @@ def _is_safe(text: str, found: Any) -> bool:
     """Whether JSON text is surely within the bounds; saves the walk through what it holds."""
     if len(text) > _SAFE_SIZE or "\\u0000" in text:
         return False
-    brackets = text.encode().translate(None, _NO_BRACKETS)
-    for _ in range(DEFAULT_BOUNDS.depth):
-        if not brackets:
-            break
-        # takes away the innermost level; brackets inside strings can only make it look deeper
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    if not _is_shallow(text):
+        return False
     try:
         # numbers that do not fit in 64 bits cannot be encoded
         msgspec.msgpack.encode(found)
     except OverflowError:
         return False
-    return not brackets
+    return True
+
+
+def _is_shallow(text: str) -> bool:
+    """Whether JSON text is surely not nested too deep; brackets inside strings can only make it look deeper."""
+    if text.count("[") + text.count("{") <= DEFAULT_BOUNDS.depth:
+        return True
+    brackets = text.encode().translate(None, _NO_BRACKETS)
+    for _ in range(DEFAULT_BOUNDS.depth):
+        # takes away the innermost level
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if not brackets:
+            return True
+    return False
 
 
 def as_text(value: Any) -> str:

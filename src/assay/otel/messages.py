@@ -31,6 +31,8 @@ _RESPONSE = frozenset(
 )
 _WRAPPED = ("toolUse", "toolResult", "functionCall", "function_call", "functionResponse", "function_response")
 """Keys that name the type of a part which has no `type`."""
+_SPEC_KEYS = frozenset({"role", "parts", "name", "finish_reason"})
+"""All that a message of the conventions holds."""
 _BARE = frozenset({"content", "text", "finish_reason", "index"})
 """All that a text part without a `type` holds."""
 _CALL_IDS = ("call_id", "toolCallId", "tool_call_id", "tool_use_id", "toolUseId", "id")
@@ -120,6 +122,7 @@ def read_call(value: Mapping[str, Any]) -> ToolCall:
     return ToolCall(
         name=as_text(name),
         arguments=structured(arguments),
+        result=structured(value.get("result")),
         id=as_text(_first(value, _CALL_IDS) or _first(inner, _CALL_IDS)),
     )
 
@@ -211,10 +214,23 @@ def _message(value: Mapping[str, Any], default_role: str) -> list[Message]:
     role = value.get("role") or value.get("type") or default_role
     role = _ROLES.get(role, role) if isinstance(role, str) else default_role
     parts = _Parts()
+    if value.keys() <= _SPEC_KEYS and isinstance(value.get("parts"), list):
+        for part in value["parts"]:
+            parts.add(part)
+        return parts.messages(role, as_text(value.get("name")), "")
+    _add_foreign(parts, value)
+    answers = as_text(_first(value, ("tool_call_id", "toolCallId", "tool_use_id")))
+    if role == "tool" and not answers:
+        answers = as_text(value.get("id"))
+    return parts.messages(role, as_text(value.get("name")), answers)
+
+
+def _add_foreign(parts: _Parts, value: Mapping[str, Any]) -> None:
+    """Add what a message holds outside of the conventions' parts, in a provider's words or in those of `plain`."""
     for key in ("reasoning", "reasoning_content"):
         if value.get(key):
             parts.reasoning.append(as_text(value[key]))
-    for key in ("parts", "content", "refusal"):
+    for key in ("parts", "content", "text", "refusal"):
         content = _maybe_parts(value.get(key))
         if content not in (None, "", []):
             for part in content if isinstance(content, list) else [content]:
@@ -222,10 +238,7 @@ def _message(value: Mapping[str, Any], default_role: str) -> list[Message]:
     for call in _list(value.get("tool_calls")) + _list(value.get("function_call")):
         if isinstance(call, dict):
             parts.calls.append(read_call(call))
-    answers = as_text(_first(value, ("tool_call_id", "toolCallId", "tool_use_id")))
-    if role == "tool" and not answers:
-        answers = as_text(value.get("id"))
-    return parts.messages(role, as_text(value.get("name")), answers)
+    parts.attachments += [each for each in _list(value.get("attachments")) if isinstance(each, dict)]
 
 
 def _maybe_parts(content: Any) -> Any:

@@ -174,22 +174,25 @@ class _Connection:
 
     async def serve(self) -> None:
         """Answer requests until the client leaves, falls silent or breaks the protocol."""
-        try:
-            while True:
-                request = await self._request()
-                if request is None:
-                    return
-                await self._respond(await self._answer(request), with_body=request.method != "HEAD")
-                if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+        # a silent or vanished client: nobody is left to tell
+        with contextlib.suppress(TimeoutError, OSError):
+            try:
+                await self._serve_requests()
+            except h11.RemoteProtocolError as error:
+                if self._http.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+                    await self._respond(_refusal(error.error_status_hint, str(error), _PROTOBUF))
                     await self._linger()
-                    return
-                self._http.start_next_cycle()
-        except h11.RemoteProtocolError as error:
-            if self._http.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-                await self._respond(_refusal(error.error_status_hint, str(error), _PROTOBUF))
-        except (TimeoutError, OSError):
-            # a silent or vanished client: nobody is left to tell
-            return
+
+    async def _serve_requests(self) -> None:
+        while True:
+            request = await self._request()
+            if request is None:
+                return
+            await self._respond(await self._answer(request), with_body=request.method != "HEAD")
+            if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+                await self._linger()
+                return
+            self._http.start_next_cycle()
 
     async def _request(self) -> _Request | None:
         head: h11.Request | None = None
