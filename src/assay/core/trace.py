@@ -121,7 +121,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trace_id: str
     """32 hex digits."""
     spans: tuple[Span, ...] = ()
-    """Spans sorted by (start_ns, arrival)."""
+    """Spans sorted by start; of those that start together, parents come before children."""
     resource: dict[str, Any] = {}
     """Resource attributes: service name, version, SDK."""
     dropped_spans: int = 0

@@ -127,11 +127,6 @@ def read_call(value: Mapping[str, Any]) -> ToolCall:
     )
 
 
-def with_responses(messages: Sequence[Message]) -> dict[str, str]:
-    """Return call id -> text of the tool message that answers it."""
-    return {message.tool_call_id: message.text for message in messages if message.tool_call_id}
-
-
 def plain(messages: Sequence[Message]) -> Any:
     """Return messages as one value: the text where that is all there is, else a list of objects."""
     if not messages:
