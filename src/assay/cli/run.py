@@ -12,6 +12,7 @@ from assay.cli.output import Outputs, output_options, show_report
 from assay.core.errors import ConfigError, Problem
 from assay.core.plan import Action
 from assay.core.protocols import Store
+from assay.core.run import RunManifest
 from assay.eval.evaluation import Eval, Started
 from assay.project.project import Project
 from assay.runner.plan import Plan
@@ -81,8 +82,7 @@ def resume(run_id: str, *, outputs: Outputs) -> None:
     project = Project()
     with project_store(project.config) as store:
         info = store.run(run_id)
-        overrides = {"attempts": info.manifest.attempts}
-        evaluation = project.eval(info.manifest.eval_name, overrides)
+        evaluation = project.eval(info.manifest.eval_name, _as_started(info.manifest))
         with evaluation.resume(info.manifest.run_id, store=store) as started:
             click.echo(f"resuming {info.manifest.run_id}: {info.done:,} of {info.total:,} episodes are done", err=True)
             code = _drive(started, outputs, store)
@@ -105,9 +105,8 @@ def rejudge(run_id: str, *, name: str | None, outputs: Outputs) -> None:
 
 
 def _drive(started: Started, outputs: Outputs, store: Store) -> int:
-    note = started.manifest.isolation_note
-    if note:
-        click.echo(note, err=True)
+    if started.manifest.isolation_note and started.manifest.kind == "run":
+        click.echo(started.manifest.isolation_note, err=True)
     built = started.run(progress())
     show_report(built, outputs, store)
     if started.interruption:
@@ -115,6 +114,14 @@ def _drive(started: Started, outputs: Outputs, store: Store) -> int:
         click.echo(f"go on with: assay resume {started.manifest.run_id}", err=True)
         return INTERRUPTED if "terminated" in started.interruption or "interrupted" in started.interruption else 4
     return exit_code(built.report)
+
+
+def _as_started(manifest: RunManifest) -> dict[str, Any]:
+    """Return the settings that the command line may have changed when the run was started."""
+    settings: dict[str, Any] = {"attempts": manifest.attempts, "tags": list(manifest.tags)}
+    if manifest.isolation in {"jail", "process", "task"}:
+        settings["isolation"] = manifest.isolation
+    return settings
 
 
 def _chosen(project: Project, names: tuple[str, ...], *, everything: bool) -> tuple[str, ...]:

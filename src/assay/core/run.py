@@ -80,6 +80,8 @@ class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
     """Retries after infrastructure failures."""
     seed: int = 0
     """Seed of the run."""
+    tags: tuple[str, ...] = ()
+    """Tags that the dataset was filtered by; empty for all cases."""
     gate: GateRules | None = None
     """Rules that decide it; None when there are none."""
     parent: str = ""

@@ -116,10 +116,12 @@ class Eval:
     @contextmanager
     def rejudge(self, run_id: str, *, store: Store | None = None) -> Generator[Started]:
         """Judge the episodes of a run with the judges as they are now: a new run, no agent call."""
-        with Commit(self.config.root) as commit, self._opened(store) as opened, self._surroundings() as around:
-            parent = opened.run(run_id)
-            planned = rejudge_plan(parent.manifest.run_id, frozenset(j.digest for j in self.parts.judges), opened)
-            old = parent.manifest
+        with Commit(self.config.root) as commit, self._opened(store) as opened:
+            old = opened.run(run_id).manifest
+            planned = rejudge_plan(old.run_id, frozenset(judge.digest for judge in self.parts.judges), opened)
+            # No agent is called, so nothing is confined: what is said of isolation is what held then.
+            held = Confinement(kind=old.isolation, note=old.isolation_note, guarantees=old.guarantees)
+            around = Surroundings(confinement=held, world=None, fingerprint=old.fingerprint)
             manifest = make_manifest(
                 self.name, self.parts, self.settings, around.confinement, fingerprint=old.fingerprint, parent=old.run_id
             )
@@ -135,11 +137,9 @@ class Eval:
                 harness=old.harness,
                 harness_kind=old.harness_kind,
                 harness_digest=old.harness_digest,
-                isolation=old.isolation,
-                isolation_note=old.isolation_note,
-                guarantees=old.guarantees,
                 limits=old.limits,
                 seed=old.seed,
+                tags=old.tags,
             )
             opened.create_run(manifest, planned.items)
             yield Started(self, opened, around, manifest, planned)
@@ -266,7 +266,6 @@ class Started:
 
     def _job(self) -> EpisodeJob:
         evaluation, around = self._eval, self._around
-        only_judging = self.manifest.kind == "rejudge"
         return EpisodeJob(
             run_id=self.manifest.run_id,
             cases=evaluation.parts.dataset.cases,
@@ -276,7 +275,7 @@ class Started:
             limits=evaluation.settings.limits or Limits(),
             isolation=around.confinement.kind,
             world=around.world,
-            open_sandbox=None if only_judging else around.confinement.open_sandbox,
+            open_sandbox=around.confinement.open_sandbox,
             seed=evaluation.settings.seed,
             retries=evaluation.settings.retries,
         )

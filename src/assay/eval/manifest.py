@@ -97,6 +97,7 @@ def make_manifest(
         limits=settings.limits or Limits(),
         retries=settings.retries,
         seed=settings.seed,
+        tags=settings.tags,
         gate=settings.gate,
         parent=parent,
         version=_version(),
