@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from assay.core.report import Comparison, Decision, FailureItem, Flip, PairedRate, Rate, Report
+from assay.core.usage import Usage
 from assay.report import escaping, words
 from assay.report.failures import by_episode, show_command
 from assay.report.layout import BLANK, Line, Segment, fit, plain, styled, table
@@ -120,11 +121,21 @@ def _episodes(report: Report) -> Iterator[Line]:
         ("episodes ", "dim"),
         (f"{coverage.planned:,} planned: {', '.join(parts)}" + (f" ({', '.join(extra)})" if extra else ""), ""),
     ]
-    if usage.model_calls or usage.tool_calls or usage.cost_usd is not None:
-        tokens = f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
-        calls = f"{words.plural(usage.model_calls, 'model call')}, {words.plural(usage.tool_calls, 'tool call')}"
-        money = f"agents {words.money(usage.cost_usd)}, judges {words.money(report.judge_cost_usd)}"
-        yield [("usage    ", "dim"), (f"{calls}, {tokens}; {money}", "")]
+    spent = list(_spent(usage, report.judge_cost_usd))
+    if spent:
+        yield [("usage    ", "dim"), ("; ".join(spent), "")]
+
+
+def _spent(usage: Usage, judge_cost_usd: float | None) -> Iterator[str]:
+    """Say what is known of the agents' calls. Money of agents that no model call was seen of is not spoken of."""
+    calls = [words.plural(usage.model_calls, "model call")] if usage.model_calls else []
+    calls += [words.plural(usage.tool_calls, "tool call")] if usage.tool_calls else []
+    if calls:
+        yield ", ".join(calls)
+    if usage.tokens:
+        yield f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
+    if usage.model_calls or usage.cost_usd is not None:
+        yield f"agents {words.money(usage.cost_usd)}, judges {words.money(judge_cost_usd)}"
 
 
 def _slices(report: Report) -> Iterator[Line]:
