@@ -136,6 +136,21 @@ def test_modules_that_are_watched_keep_their_loader_and_are_found_as_always() ->
     assert found["notes"] == []
 
 
+def test_a_provider_put_in_place_before_a_fork_captures_in_the_child_without_new_threads() -> None:
+    fork = """
+    import os, threading
+    child = os.fork()
+    if child == 0:
+        assert threading.active_count() == 1
+        play(agent)
+        sys.stdout.flush()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    """
+    found = run(API_ONLY, "capture.install()", fork)
+    assert [name for name, _, _ in found["spans"]] == ["b", "a"]
+
+
 def test_a_missing_sdk_is_told() -> None:
     hide = """
     class Hide:

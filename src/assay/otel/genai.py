@@ -17,6 +17,9 @@ from assay.otel.draft import Draft
 from assay.otel.messages import read_text, read_tools
 from assay.otel.raw import RawEvent
 
+PREFIXES = ("gen_ai.", "tool_arguments", "operation.cost")
+"""What the names read here begin with."""
+
 OPERATION = "gen_ai.operation.name"
 REQUEST = "gen_ai.request."
 REQUEST_MODEL = "gen_ai.request.model"
@@ -103,7 +106,8 @@ def read(draft: Draft) -> None:
     _read_request(draft)
     read_usage(draft, _USAGE)
     for key in _COSTS:
-        draft.offer("cost_usd", as_money(held.get(key)), key)
+        if key in held:
+            draft.offer("cost_usd", as_money(held[key]), key)
     _read_content(draft)
     _read_tool(draft)
 

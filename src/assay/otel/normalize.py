@@ -23,7 +23,6 @@ from assay.otel.spans import (
     plain_span,
     repeated_tool_span,
     report,
-    tool_call,
     tool_span,
     understand,
 )
@@ -145,10 +144,11 @@ class _Assembly:
     def __init__(self, family: Family, drafts: dict[Key, Draft], said: dict[Key, Report]) -> None:
         self._family = family
         self._drafts = {family.ids[key]: drafts[key] for key in family.order}
+        self._said = {family.ids[key]: said[key] for key in family.order}
         self._order = list(self._drafts)
         self._tree = CallTree()
-        for key, span_id in zip(family.order, self._order, strict=True):
-            self._tree.add(("", span_id), ("", family.parents[span_id]), said[key])
+        for span_id, reported in self._said.items():
+            self._tree.add(("", span_id), ("", family.parents[span_id]), reported)
         self._near: dict[str, list[str]] = defaultdict(list)
         self._far: dict[str, str] = {}
         self._tools: dict[str, ToolCall] = {}
@@ -167,15 +167,14 @@ class _Assembly:
         """Walk from the leaves up: which calls are inside each span, and what repeated tool spans add to their parent."""
         family, tree = self._family, self._tree
         for span_id in sorted(self._order, key=lambda each: -family.depths[each]):
-            key, parent, draft = ("", span_id), family.parents[span_id], self._drafts[span_id]
-            if draft.kind == "tool":
-                own = tool_call(draft)
+            key, parent, own = ("", span_id), family.parents[span_id], self._said[span_id].tool
+            if own is not None:
                 self._tools[span_id] = _merged(own, self._tools[span_id]) if span_id in self._tools else own
                 if tree.is_repeat(key):
                     outer = self._tools.get(parent)
                     self._tools[parent] = _merged(outer, self._tools[span_id]) if outer else self._tools[span_id]
             calls = [span_id] if tree.is_call(key) else self._near[span_id]
-            if draft.kind != "tool":
+            if own is None:
                 # two are enough to know that there is not one
                 self._near[parent] = sorted(self._near[parent] + calls, key=self._place)[-2:]
             last = calls[-1] if calls else self._far.get(span_id, "")
@@ -188,7 +187,7 @@ class _Assembly:
     def _assign(self, span_id: str) -> None:
         """Give what a span reports to the call it belongs to: itself, or the last call inside it that reports none."""
         key, draft = ("", span_id), self._drafts[span_id]
-        usage = draft.usage
+        usage = self._said[span_id].usage
         tokens, cost = self._tree.counts_tokens(key), self._tree.counts_cost(key)
         near = self._near[span_id]
         target = span_id if self._tree.is_call(key) else near[-1] if near else self._far.get(span_id, "")

@@ -10,6 +10,9 @@ from assay.otel.draft import Draft
 from assay.otel.genai import read_usage, read_value, reasons
 from assay.otel.messages import read_messages, read_tools
 
+PREFIXES = ("openinference.", "llm.", "input.", "output.", "tool.", "retrieval.", "embedding.", "reranker.")
+"""What the names read here begin with."""
+
 _KIND = "openinference.span.kind"
 _KINDS = {
     "LLM": "llm",

@@ -10,6 +10,9 @@ from assay.otel.draft import Draft
 from assay.otel.genai import read_usage, reasons
 from assay.otel.messages import read_messages, read_tools
 
+PREFIXES = ("ai.",)
+"""What the names read here begin with."""
+
 _OPERATION = "ai.operationId"
 _KINDS = {
     "doGenerate": "llm",
