@@ -8,6 +8,7 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -110,7 +111,15 @@ class ProviderHook:
         self._hook_class(TracerProvider)
         if hasattr(api.get_tracer_provider(), "add_span_processor"):
             return
-        provider = TracerProvider(shutdown_on_exit=False, span_limits=SpanLimits(max_span_attributes=_ATTRIBUTES))
+
+        class ForkingProvider(TracerProvider):
+            """Keeps its resource when the process is copied: finding it anew takes threads and milliseconds."""
+
+            def _handle_fork(self) -> None:
+                self._tracers_lock = threading.Lock()
+
+        limits = SpanLimits(max_span_attributes=_ATTRIBUTES)
+        provider = ForkingProvider(shutdown_on_exit=False, span_limits=limits)
         if hasattr(api, "_TRACER_PROVIDER"):
             # set_tracer_provider works only once per process: that once belongs to the agent
             vars(api)["_TRACER_PROVIDER"] = provider
