@@ -107,7 +107,7 @@ def test_all_mistakes_are_reported_at_once_with_file_line_and_key(shop: Path) ->
         "evals/orders.toml:1: judges[0]",
         "right_total",
         "evals/orders.toml:1: judges[1]",
-        "datasets/shop",
+        "datasets/shp: there is no such dataset",
         "assay.toml:4: harness.shop.fingerprnt: unknown key (did you mean 'fingerprint'?)",
         "assay.toml:7: harness.shop.limits.wall_s",
     ):

@@ -146,9 +146,10 @@ import os, random, signal, sys, time
 import psutil
 for _ in range(6):
     time.sleep(random.uniform(0.05, 0.2))
-    family = psutil.Process(int(sys.argv[1])).children(recursive=True)
-    # children: this killer and the nursery; the nursery's children are the workers
-    workers = [p for p in family if p.pid != os.getpid() and p.ppid() != int(sys.argv[1])]
+    coordinator = psutil.Process(int(sys.argv[1]))
+    # The nursery and its workers are copies of the coordinator; workers are those below the nursery.
+    copies = [p for p in coordinator.children(recursive=True) if p.cmdline() == coordinator.cmdline()]
+    workers = [p for p in copies if p.ppid() != coordinator.pid]
     if workers:
         try:
             random.choice(workers).send_signal(signal.SIGKILL)
