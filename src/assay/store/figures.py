@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +21,8 @@ NAMES_KEPT = 1000
 """Models, tools and prompts that a run's totals tell apart."""
 
 _REASON_CHARS = 2000
+_CHUNK = 500
+_IDS = sa.bindparam("ids", expanding=True)
 _DONE = work.c.state == "done"
 _COUNTS = tuple(name for name in Usage.__struct_fields__ if name != "cost_usd")
 _FAILURE = (work.c.seq, work.c.case_id, work.c.attempt, work.c.episode_id, work.c.trace_id)
@@ -57,13 +59,14 @@ def failures(connection: sa.Connection, run_id: str, limit: int) -> tuple[list[F
     in_order = sa.select(failing, sa.func.count().over().label("total"))
     in_order = in_order.order_by(failing.c.rank, failing.c.seq, failing.c.place).limit(max(limit, 1))
     found = connection.execute(in_order).all()
+    reasons = _reasons(connection, {row.episode_id for row in found})
     items = [
         FailureItem(
             case_id=row.case_id,
             attempt=row.attempt,
             judge=", ".join(names.get(row.judge_digest, ())),
             kind=_RANKS[row.rank],
-            reason=_reason(connection, row.episode_id, row.judge_digest),
+            reason=reasons[row.episode_id, row.judge_digest],
             episode_id=row.episode_id,
             trace_id=row.trace_id,
         )
@@ -93,16 +96,21 @@ def _lost_episodes(run_id: str) -> sa.Select[*tuple[Any, ...]]:
     return sa.select(rank.label("rank"), *no_judge).where(work.c.run_id == run_id, _DONE, work.c.outcome.in_(lost))
 
 
-def _reason(connection: sa.Connection, episode_id: str, judge_digest: str | None) -> str:
-    if judge_digest is None:
-        query = sa.select(sa.func.substr(episodes.c.failure, 1, _REASON_CHARS)).where(
-            episodes.c.episode_id == episode_id
-        )
-    else:
-        query = sa.select(sa.func.substr(verdicts.c.reason, 1, _REASON_CHARS)).where(
-            verdicts.c.episode_id == episode_id, verdicts.c.judge_digest == judge_digest
-        )
-    return connection.execute(query).scalar_one()
+def _reasons(connection: sa.Connection, episode_ids: Collection[str]) -> dict[tuple[str, str | None], str]:
+    """Return (episode, judge digest or None for the episode itself) -> the beginning of the reason."""
+    said = sa.select(verdicts.c.episode_id, verdicts.c.judge_digest, sa.func.substr(verdicts.c.reason, 1, _REASON_CHARS))
+    ended = sa.select(episodes.c.episode_id, sa.null(), sa.func.substr(episodes.c.failure, 1, _REASON_CHARS))
+    queries = (
+        said.where(verdicts.c.episode_id.in_(_IDS), verdicts.c.passed.is_not(True)),
+        ended.where(episodes.c.episode_id.in_(_IDS)),
+    )
+    wanted = sorted(episode_ids)
+    reasons: dict[tuple[str, str | None], str] = {}
+    for start in range(0, len(wanted), _CHUNK):
+        some = {"ids": wanted[start : start + _CHUNK]}
+        for query in queries:
+            reasons |= {(episode_id, digest): text for episode_id, digest, text in connection.execute(query, some)}
+    return reasons
 
 
 def _judge_figures(
