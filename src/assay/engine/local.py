@@ -15,8 +15,8 @@ from assay.engine.wire import Wire
 _LOG_TAIL = 4096
 _STILLBORN_LIMIT = 4
 _GROUP_S = 0.01
-_AHEAD_S = 0.05
-_AHEAD_LEAST, _AHEAD_MOST = 2, 512
+_AHEAD_S = 0.15
+_AHEAD_LEAST, _AHEAD_MOST = 2, 2048
 
 
 class LocalEngine:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 import traceback
+import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
 
@@ -128,7 +129,7 @@ class EpisodeSession:
     async def _episode(self, claim: Claim, case: Case) -> Episode:
         job = self._job
         episode_id = f"{job.run_id}-{claim.seq}-{claim.retry}"
-        trace_id, root_id = trace_ids(episode_id)
+        trace_id, root_id = trace_ids(job.run_id, claim.seq, claim.retry)
         attempt = Attempt(
             episode_id=episode_id,
             case=case,
@@ -190,10 +191,15 @@ def all_passed(verdicts: Sequence[Verdict]) -> bool | None:
     return True
 
 
-def trace_ids(episode_id: str) -> tuple[str, str]:
-    """Return the ids of an episode's trace (32 hex digits) and of its root span (16): the same for the same episode."""
-    ids = hashlib.blake2b(episode_id.encode(), digest_size=24).hexdigest()
-    return ids[:32], ids[32:]
+def trace_ids(run_id: str, seq: int, retry: int) -> tuple[str, str]:
+    """Return the ids of an episode's trace (32 hex digits) and of its root span (16): the same for the same episode.
+
+    The first half of a trace id grows with `seq`, so that the traces of a run lie side by side in the store's index; the
+    second half is as random as samplers expect.
+    """
+    run = zlib.crc32(run_id.encode())
+    random = hashlib.blake2b(f"{run_id}-{seq}-{retry}".encode(), digest_size=16).hexdigest()
+    return f"{run:08x}{(seq << 8 | retry & 255) & 0xFFFFFFFF:08x}{random[:16]}", random[16:]
 
 
 def _lost(attempt: Attempt, boundary: str, error: Exception, detail: str = "") -> Played:

@@ -26,7 +26,7 @@ from assay.runner.progress import Progress, Tally
 from assay.store.pack import pack
 
 LEASE_S = 60.0
-_CLAIM_MOST = 512
+_CLAIM_MOST = 2048
 _LOST_IN_A_ROW = 25
 """Episodes lost to infrastructure, one after the other and none finished between, after which a run stops."""
 
@@ -198,7 +198,7 @@ class Pool:
             case=self._job.cases[claim.case_index],
             outcome=outcome,
             failure=failure,
-            trace=Trace(trace_id=trace_ids(episode_id)[0]),
+            trace=Trace(trace_id=trace_ids(self._job.run_id, claim.seq, claim.retry)[0]),
             attempt=claim.attempt,
             retry=claim.retry,
             started_at=time.time(),
