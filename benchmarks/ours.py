@@ -41,7 +41,7 @@ def main() -> None:
     run_id = report.manifest.run_id
     store.close()
     store = open_store(config.store_url)
-    rates = store.scored(run_id)
+    rates = store.counts(run_id)
     opening = time.perf_counter() - started
     store.close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

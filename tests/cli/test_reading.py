@@ -37,6 +37,7 @@ def test_runs_lists_newest_first(finished: Path) -> None:
     assert head.split()[:2] == ["RUN", "STARTED"]
     assert "orders" in row
     assert "finished" in row
+    assert "8 of 12 judged" in row
     assert "no runs yet" in assay(finished, "runs", "--eval", "other").stdout
 
 

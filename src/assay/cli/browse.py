@@ -9,7 +9,7 @@ import click
 
 from assay.cli.context import project_store
 from assay.core.errors import NotFoundError
-from assay.core.protocols import Store
+from assay.core.protocols import JudgeCount, Store
 
 
 @click.command(epilog="\b\nExamples:\n  assay runs\n  assay runs --eval booking -n 5")
@@ -22,7 +22,7 @@ def runs(name: str, limit: int) -> None:
         if not found:
             click.echo("no runs yet: start one with `assay run`")
             return
-        rows = [("RUN", "STARTED (UTC)", "EVAL", "KIND", "STATUS", "EPISODES", "HARNESS", "ISOLATION")]
+        rows = [("RUN", "STARTED (UTC)", "EVAL", "KIND", "STATUS", "EPISODES", "PASSED", "HARNESS", "ISOLATION")]
         for info in found:
             manifest = info.manifest
             started = datetime.fromtimestamp(manifest.created_at, UTC).strftime("%Y-%m-%d %H:%M")
@@ -35,6 +35,7 @@ def runs(name: str, limit: int) -> None:
                     manifest.kind,
                     info.status,
                     episodes,
+                    _passed(store.counts(manifest.run_id)[""]),
                     manifest.harness,
                     manifest.isolation,
                 )
@@ -42,6 +43,11 @@ def runs(name: str, limit: int) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _passed(count: JudgeCount) -> str:
+    judged = count.passed + count.failed
+    return f"{count.passed:,} of {judged:,} judged" if judged else "none judged"
 
 
 @click.command(

@@ -195,6 +195,17 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     """Judge name -> (passed, score), for the judges of the run's manifest."""
 
 
+class JudgeCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How often one judge, or all of them together, said what."""
+
+    passed: int
+    """Episodes that passed."""
+    failed: int
+    """Episodes that failed."""
+    unjudged: int
+    """Episodes without a word."""
+
+
 class RunTotals(msgspec.Struct, frozen=True, kw_only=True):
     """Sums and distinct values over a run's settled episodes."""
 
@@ -269,6 +280,13 @@ class Store(Protocol):
 
     def scored(self, run_id: str) -> list[Scored]:
         """Return every ledger row of a run with its verdicts, in order."""
+        ...
+
+    def counts(self, run_id: str) -> dict[str, JudgeCount]:
+        """Return judge name -> how its episodes came out, summed up by the database; "" stands for all judges.
+
+        An episode passes all judges when each passed it, fails when any failed it, and is unjudged otherwise.
+        """
         ...
 
     def totals(self, run_id: str) -> RunTotals:

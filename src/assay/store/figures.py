@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from assay.core.episode import Outcome
-from assay.core.protocols import RunTotals
+from assay.core.protocols import JudgeCount, RunTotals
 from assay.core.report import FailureItem
 from assay.core.run import RunManifest
 from assay.core.usage import Usage
@@ -50,6 +50,36 @@ def totals(connection: sa.Connection, run_id: str) -> RunTotals:
         prompts=len(prompts),
         tools=tuple(sorted(tools)),
     )
+
+
+def counts(connection: sa.Connection, run_id: str) -> dict[str, JudgeCount]:
+    """Return how the episodes came out per judge and overall (""), without reading any of them."""
+    names = judge_names(manifest_of(connection, run_id))
+    word = sa.case((verdicts.c.passed.is_(False), 0), (verdicts.c.passed.is_(None), 1), else_=2)
+    given = (
+        sa.select(verdicts.c.judge_digest, word.label("word"), work.c.seq)
+        .join(work, sa.and_(work.c.episode_id == verdicts.c.episode_id, work.c.run_id == run_id, _DONE))
+        .where(verdicts.c.judge_digest.in_(list(names)))
+    ).cte()
+    # The worst word speaks for the episode; one that a judge said nothing of is at best unjudged.
+    worst = sa.case(
+        (sa.func.min(given.c.word) == 0, 0), (sa.func.count() < len(names), 1), else_=sa.func.min(given.c.word)
+    )
+    episode = sa.select(sa.literal("").label("judge_digest"), worst.label("word")).group_by(given.c.seq).subquery()
+    summed = sa.union_all(
+        *(
+            sa.select(source.c.judge_digest, source.c.word, sa.func.count()).group_by(*source.c[:2])
+            for source in (given, episode)
+        )
+    )
+    found: dict[str, dict[int, int]] = {digest: {} for digest in ("", *names)}
+    for digest, said, count in connection.execute(summed):
+        found[digest][said] = count
+    return {
+        name: JudgeCount(passed=words.get(2, 0), failed=words.get(0, 0), unjudged=words.get(1, 0))
+        for digest, words in found.items()
+        for name in ([""] if not digest else names[digest])
+    }
 
 
 def failures(connection: sa.Connection, run_id: str, limit: int) -> tuple[list[FailureItem], int]:
@@ -98,7 +128,9 @@ def _lost_episodes(run_id: str) -> sa.Select[*tuple[Any, ...]]:
 
 def _reasons(connection: sa.Connection, episode_ids: Collection[str]) -> dict[tuple[str, str | None], str]:
     """Return (episode, judge digest or None for the episode itself) -> the beginning of the reason."""
-    said = sa.select(verdicts.c.episode_id, verdicts.c.judge_digest, sa.func.substr(verdicts.c.reason, 1, _REASON_CHARS))
+    said = sa.select(
+        verdicts.c.episode_id, verdicts.c.judge_digest, sa.func.substr(verdicts.c.reason, 1, _REASON_CHARS)
+    )
     ended = sa.select(episodes.c.episode_id, sa.null(), sa.func.substr(episodes.c.failure, 1, _REASON_CHARS))
     queries = (
         said.where(verdicts.c.episode_id.in_(_IDS), verdicts.c.passed.is_not(True)),

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from assay.core.episode import Episode
 from assay.core.errors import StoreError
 from assay.core.plan import Claim, WorkItem
-from assay.core.protocols import RunTotals, Scored
+from assay.core.protocols import JudgeCount, RunTotals, Scored
 from assay.core.report import FailureItem
 from assay.core.run import RunInfo, RunManifest
 from assay.core.trace import Trace
@@ -92,6 +92,10 @@ class SqlStore:
     def scored(self, run_id: str) -> list[Scored]:
         """Return every ledger row of a run with its verdicts, in order."""
         return self._read(scores.scored, run_id)
+
+    def counts(self, run_id: str) -> dict[str, JudgeCount]:
+        """Return judge name -> how its episodes came out, summed up by the database; "" stands for all judges."""
+        return self._read(figures.counts, run_id)
 
     def totals(self, run_id: str) -> RunTotals:
         """Return sums over the settled episodes of a run."""
