@@ -186,3 +186,23 @@ def test_no_worker_survives_a_killed_coordinator(tmp_path: Path) -> None:
     while any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in family):
         assert time.monotonic() < deadline, "workers outlived their coordinator"
         time.sleep(0.02)
+
+
+def test_waiting_items_are_taken_from_full_workers_for_idle_ones() -> None:
+    async def uneven() -> list[Result]:
+        await engine.attach()
+        engine.submit([(key, b"sleep 0.3" if key % 2 == 0 else b"echo") for key in range(8)])
+        found: list[Result] = []
+        while engine.in_flight:
+            found += await engine.results(timeout_s=0.1)
+            engine.level()
+        await engine.close()
+        return found
+
+    engine = LocalEngine(Script(), workers=2, slots=2)
+    engine.start()
+    results = asyncio.run(uneven())
+    assert len(results) == 8
+    recalled = {result.key for result in results if result.recalled}
+    assert recalled
+    assert recalled < {0, 2, 4, 6}

@@ -14,7 +14,7 @@ from assay.engine.wire import Wire
 
 _LOG_TAIL = 4096
 _STILLBORN_LIMIT = 4
-_GROUP_S = 0.01
+_GROUP_S = 0.005
 _AHEAD_S = 0.15
 _AHEAD_LEAST, _AHEAD_MOST = 2, 2048
 
@@ -109,6 +109,18 @@ class LocalEngine:
         results, self._results = self._results, []
         return results
 
+    def level(self) -> None:
+        """Take back what full workers have not started while others stand idle; it arrives as recalled results.
+
+        Called when there is nothing more to submit: it lets workers be fed ahead without making the end uneven.
+        """
+        shared = self._shared
+        if any(not worker.held for worker in shared):
+            for worker in shared:
+                if len(worker.held) > self._slots and not worker.is_draining:
+                    worker.is_draining = True
+                    worker.wire.send(["drain"])
+
     def drain(self) -> None:
         """Ask workers to give back what they have not started; it arrives as recalled results."""
         for worker in self._workers.values():
@@ -130,7 +142,7 @@ class LocalEngine:
 
     async def _bear(self, *, alone: bool) -> _Handle:
         loop = asyncio.get_running_loop()
-        handle = _Handle(number=self._next, alone=alone)
+        handle = _Handle(number=self._next, alone=alone, slots=self._slots)
         handle.wire = Wire(lambda message: self._on_message(handle, message), lambda: self._on_end(handle))
         data, workers_data = socket.socketpair()
         log, workers_log = socket.socketpair()
@@ -161,6 +173,7 @@ class LocalEngine:
                 self._results.append(Result(key=key, payload=payload))
             handle.pace(len(message[1]))
         elif kind == "recalled":
+            handle.is_draining = False
             for key in message[1]:
                 handle.held.discard(key)
                 self._results.append(Result(key=key, recalled=True))
@@ -227,13 +240,14 @@ class _Handle:
     """The coordinator's side of one worker."""
 
     ahead: int
-    """Items beyond its slots that it may hold: as many as it finishes in `_AHEAD_S`.
+    """Items beyond its slots that it may hold: one per slot at first, then as many as it finishes in `_AHEAD_S`.
 
-    They hide the time of a round trip; more would leave the load uneven at the end.
+    They hide the time of a round trip.
     """
 
-    def __init__(self, *, number: int, alone: bool) -> None:
-        self.ahead = _AHEAD_LEAST
+    def __init__(self, *, number: int, alone: bool, slots: int) -> None:
+        self.ahead = min(_AHEAD_MOST, slots)
+        self.is_draining = False
         self._paced = time.monotonic()
         self._finished = 0
         self.number = number

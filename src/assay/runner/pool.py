@@ -95,6 +95,8 @@ class Pool:
     async def _loop(self) -> None:
         while True:
             claimed = 0 if self._stopping else await self._claim()
+            if not claimed:
+                self._engine.level()
             if not claimed and not self._claims and (self._stopping or not self._waits_for_others()):
                 return
             self._settle(await self._engine.results(timeout_s=1.0))
