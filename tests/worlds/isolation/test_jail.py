@@ -222,3 +222,15 @@ def interpreter_for_everybody() -> str | None:
         if Path(path).exists() and all(folder.stat().st_mode & 0o005 == 0o005 for folder in folders):
             return path
     return None
+
+
+async def test_threads_that_a_fork_starts_are_waited_for(lab: Lab) -> None:
+    """The OpenTelemetry SDK asks for its resource in threads after every fork; a process with threads gets no namespace."""
+    (lab.project / "forker.py").write_text(
+        "import os, threading, time\n"
+        "os.register_at_fork(after_in_child=lambda: threading.Thread(target=time.sleep, args=(0.05,)).start())\n"
+    )
+    async with lab.sandbox("jail", preload=("agents", "forker")) as sandbox:
+        assert sandbox.cold == ""
+        for _ in range(3):
+            assert json.loads(await lab.ask(sandbox, "report"))
