@@ -45,7 +45,9 @@ def postgres_server() -> Iterator[str]:
     initdb = [binaries / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
     made = subprocess.run([*initdb, "--no-locale"], user=user, cwd=folder, capture_output=True, text=True)
     assert made.returncode == 0, made.stdout + made.stderr
-    server = subprocess.Popen(["sh", "-c", _SERVE, binaries, folder], user=user, cwd=folder, stdin=subprocess.PIPE)
+    server = subprocess.Popen(
+        ["sh", "-c", _SERVE, binaries, folder], user=user, cwd=folder, stdin=subprocess.PIPE, start_new_session=True
+    )
     try:
         _wait_for(folder)
         yield str(folder)
@@ -65,6 +67,7 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
         connection.execute(f"CREATE SCHEMA {schema}".encode())
         yield f"postgresql://postgres@/postgres?host={postgres_server}&options=-csearch_path%3D{schema}"
         connection.execute("SET client_min_messages = warning")
+        connection.execute("SET lock_timeout = '30s'")  # a connection that a test left open must not stop the others
         connection.execute(f"DROP SCHEMA {schema} CASCADE".encode())
 
 

@@ -162,7 +162,7 @@ def test_a_server_may_be_shared(postgres_url):
 
 def _bring_up(url: str, migrations: Path, revision: str, barrier) -> None:
     engine = make_engine(locate(url))
-    barrier.wait()
+    barrier.wait(timeout=60)
     ensure_schema(engine, url, migrations, revision)
     engine.dispose()
 

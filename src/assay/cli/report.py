@@ -59,7 +59,7 @@ def compare(run_a: str, run_b: str, *, json_file: Path | None, markdown: Path | 
 @click.argument("run_id", default="latest")
 @click.option("--minimum", type=click.FloatRange(0, 1), help="Pass rate that the lower bound must reach.")
 @click.option("--baseline", help="Run that must not be regressed against; `latest` is the one before.")
-@click.option("--margin", type=click.FloatRange(0, 1), help="Drop against the baseline that is tolerated.")
+@click.option("--margin", type=click.FloatRange(0, 1), help="Drop that must be ruled out to pass.")
 @click.option("--max-infra", type=click.FloatRange(0, 1), help="Share lost to infrastructure that makes it INVALID.")
 @click.option("--confidence", type=click.FloatRange(0.5, 1, min_open=True, max_open=True), help="Confidence of bounds.")
 @click.option("--self-test", is_flag=True, help="Measure the gate's own false-alarm rate on the run's episodes (A/A).")

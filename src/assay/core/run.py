@@ -28,7 +28,7 @@ class GateRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     baseline: str = ""
     """Run that must not be regressed against: a run id, or `latest`, the previous finished run of this eval."""
     margin: float = 0.05
-    """Drop against the baseline that is tolerated, in [0, 1]."""
+    """Drop that must be ruled out for a PASS, in [0, 1]; a significant drop fails whatever its size."""
     max_infra: float = 0.05
     """Share of episodes lost to infrastructure above which the run is INVALID."""
     confidence: float = 0.95
