@@ -112,6 +112,10 @@ def test_a_group_that_does_not_fit_is_not_written_at_all(tmp_path, monkeypatch):
 @pytest.mark.postgres
 class TestServer:
     @pytest.fixture
+    def store_url(self, postgres_url):
+        return postgres_url
+
+    @pytest.fixture
     def server(self, postgres_url):
         with psycopg.connect(postgres_url, autocommit=True) as connection:
             yield connection
@@ -124,8 +128,7 @@ class TestServer:
             END $$ LANGUAGE plpgsql""")
         server.execute(f"CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()")
 
-    def test_a_full_disk_of_the_server(self, postgres_url, server):
-        store = open_store(postgres_url)
+    def test_a_full_disk_of_the_server(self, store, server):
         store.create_run(manifest(), items(2))
         claims = store.claim("run-1", "w", 2, 60)
         store.commit("run-1", "w", [finished(claims[0])])
@@ -136,38 +139,31 @@ class TestServer:
         assert store.run("run-1").done == 1
         server.execute("DROP TRIGGER refuse ON trace_chunks")
         assert store.commit("run-1", "w", [finished(claims[1])]) == [1]
-        store.close()
 
-    def test_a_transaction_that_lost_to_a_rival_is_run_again(self, postgres_url, server):
-        store = open_store(postgres_url)
+    def test_a_transaction_that_lost_to_a_rival_is_run_again(self, store, server):
         store.create_run(manifest(), items(1))
         claims = store.claim("run-1", "w", 1, 60)
         server.execute("CREATE SEQUENCE tries")
         self.raise_on_insert(server, "episodes", "nextval('tries') < 4", "40P01")
         assert store.commit("run-1", "w", [finished(claims[0], [verdict(True)])]) == [0]
         assert store.scored("run-1")[0].verdicts == {"exact": (True, None)}
-        store.close()
 
-    def test_a_transaction_that_always_loses_fails(self, postgres_url, server):
-        store = open_store(postgres_url)
+    def test_a_transaction_that_always_loses_fails(self, store, server):
         store.create_run(manifest(), items(1))
         claims = store.claim("run-1", "w", 1, 60)
         self.raise_on_insert(server, "episodes", "true", "40001")
         with pytest.raises(StoreError, match="other writers got in the way"):
             store.commit("run-1", "w", [finished(claims[0])])
         assert store.run("run-1").done == 0
-        store.close()
 
-    def test_connections_that_the_server_ended_are_made_anew(self, postgres_url, server):
-        store = open_store(postgres_url)
+    def test_connections_that_the_server_ended_are_made_anew(self, store, server):
         run_all(store, manifest(), items(1))
         ended = server.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'assay' AND pid <> %s",
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'assay' AND pid <> %s",
             [server.info.backend_pid],
         ).fetchall()
         assert ended
         assert store.run("run-1").done == 1
-        store.close()
 
     @pytest.mark.parametrize(
         ("code", "said"),
@@ -178,9 +174,7 @@ class TestServer:
             ("57P01", "stopping"),
         ],
     )
-    def test_what_the_server_refuses_is_explained(self, postgres_url, server, code, said):
-        store = open_store(postgres_url)
+    def test_what_the_server_refuses_is_explained(self, store, server, code, said):
         self.raise_on_insert(server, "runs", "true", code)
         with pytest.raises(StoreError, match=said):
             store.create_run(manifest(), [])
-        store.close()
