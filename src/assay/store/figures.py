@@ -149,25 +149,19 @@ def _judge_figures(
     connection: sa.Connection, manifest: RunManifest
 ) -> tuple[dict[str, float | None], dict[str, float | None]]:
     """Return judge name -> money, and judge name -> mean score."""
-    names = judge_names(manifest)
+    given = sa.and_(verdicts.c.episode_id == work.c.episode_id, verdicts.c.judge_digest == sa.bindparam("judge"))
+    cost, score = verdicts.c.cost_usd, verdicts.c.score
     query = (
-        sa.select(
-            verdicts.c.judge_digest,
-            sa.func.count(),
-            sa.func.count(verdicts.c.cost_usd),
-            sa.func.sum(verdicts.c.cost_usd),
-            sa.func.avg(verdicts.c.score),
-        )
-        .join(work, sa.and_(work.c.episode_id == verdicts.c.episode_id, work.c.run_id == manifest.run_id, _DONE))
-        .where(verdicts.c.judge_digest.in_(names))
-        .group_by(verdicts.c.judge_digest)
+        sa.select(sa.func.count(), sa.func.count(cost), sa.func.coalesce(sa.func.sum(cost), 0.0), sa.func.avg(score))
+        .select_from(work.join(verdicts, given))
+        .where(work.c.run_id == manifest.run_id, _DONE)
     )
-    costs: dict[str, float | None] = {judge.name: 0.0 for judge in manifest.judges}
-    scores: dict[str, float | None] = {judge.name: None for judge in manifest.judges}
-    for digest, given, priced, cost, score in connection.execute(query):
-        for name in names[digest]:
-            costs[name] = cost if priced == given else None
-            scores[name] = score
+    costs: dict[str, float | None] = {}
+    scores: dict[str, float | None] = {}
+    for judge in manifest.judges:  # one sweep each: grouping by judge would sort them all
+        count, priced, total, mean = connection.execute(query, {"judge": judge.digest}).one()
+        costs[judge.name] = total if priced == count else None
+        scores[judge.name] = mean
     return costs, scores
 
 
