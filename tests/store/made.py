@@ -103,3 +103,9 @@ def run_all(
     packed = [finished(claim, judged, episode_id=name, **fields) for claim, name in zip(claims, ids, strict=True)]
     assert store.commit(made.run_id, "w", packed) == [claim.seq for claim in claims]
     return ids
+
+
+def one_claim(store: SqlStore, run_id: str = "run-1", worker: str = "w") -> Claim:
+    """Lease the next row, and no other."""
+    (claim,) = store.claim(run_id, worker, 1, 60)
+    return claim

@@ -49,7 +49,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     """Spans that were counted and not kept."""
 
 
-class Packed(msgspec.Struct, frozen=True, array_like=True):
+class Packed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One settled ledger row, or one try at it, as rows of the tables (in the order of their columns)."""
 
     seq: int

@@ -19,7 +19,6 @@ from assay.core.trace import Trace
 from assay.core.verdict import Verdict
 from assay.store import figures, ledger, records, runs, scores
 from assay.store.address import Address, locate
-from assay.store.bulk import Bulk
 from assay.store.connect import make_engine, writing
 from assay.store.faults import RETRIED, explained, sqlstate
 from assay.store.migrate import ensure_schema
@@ -44,7 +43,7 @@ class SqlStore:
         """Path or URL, without secrets."""
         _make_folder(address)
         self._engine = make_engine(address)
-        self._bulk = Bulk(self._engine.dialect)
+        self._ledger = ledger.Ledger(self._engine.dialect)
         try:
             with explained(self.name):
                 ensure_schema(self._engine, self.name)
@@ -55,19 +54,19 @@ class SqlStore:
     def create_run(self, manifest: RunManifest, items: Iterable[WorkItem]) -> None:
         """Write a run and all its ledger rows; `reuse` rows are settled at once."""
         with explained(self.name), self._engine.connect() as connection, writing(connection).begin():
-            ledger.create_run(connection, self._bulk, manifest, items)  # never retried: the items are read once
+            self._ledger.create_run(connection, manifest, items)  # never retried: the items are read once
 
     def claim(self, run_id: str, worker: str, limit: int, lease_s: float) -> list[Claim]:
         """Lease up to `limit` owed rows (pending, or with an expired lease) in order."""
-        return self._write(ledger.claim, run_id, worker, limit, lease_s)
+        return self._write(self._ledger.claim, run_id, worker, limit, lease_s)
 
     def renew(self, run_id: str, worker: str, lease_s: float) -> int:
         """Extend all leases of a worker; returns how many it still holds."""
-        return self._write(ledger.renew, run_id, worker, lease_s)
+        return self._write(self._ledger.renew, run_id, worker, lease_s)
 
     def release(self, run_id: str, worker: str, seqs: Sequence[int], *, crashed: bool) -> None:
         """Give rows back; `crashed` counts a worker's death against each."""
-        self._write(ledger.release, run_id, worker, seqs, crashed=crashed)
+        self._write(self._ledger.release, run_id, worker, seqs, crashed=crashed)
 
     def holders(self, run_id: str) -> dict[str, list[int]]:
         """Return worker -> the rows that it holds, in order, whether its leases have ended or not."""
@@ -75,7 +74,7 @@ class SqlStore:
 
     def commit(self, run_id: str, worker: str, packed: Sequence[bytes]) -> list[int]:
         """Write packed records in one transaction; returns the seqs settled. Rows whose lease was lost are skipped."""
-        return self._write(ledger.commit, self._bulk, run_id, worker, packed)
+        return self._write(self._ledger.commit, run_id, worker, packed)
 
     def finish_run(self, run_id: str, status: str) -> None:
         """Mark a run `finished`, `interrupted` or, when it is resumed, `running`. Raises `NotFoundError`."""
