@@ -15,9 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from assay.store import SqlStore
+
+# The same examples on every machine and no time limit for one of them: a busy machine must not turn a test red.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.load_profile("suite")
 
 # The server must end with the tests however they end: the shell waits for the other end of its pipe, which only we hold.
 _SERVE = """

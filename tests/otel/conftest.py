@@ -1,9 +1,0 @@
-"""Settings of this room's property tests."""
-
-from __future__ import annotations
-
-from hypothesis import settings
-
-# how long an example takes depends on what else the machine does
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
